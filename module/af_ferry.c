@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * AF_FERRY: registration, creation and release of sockets, and the tables that
+ * lead from system calls to the other files.
+ */
+#include <linux/compat.h>
+#include <linux/module.h>
+#include <asm/ioctls.h>
+
+#include "ferry.h"
+
+unsigned int ferry_net_id;
+
+struct proto ferry_proto = {
+	.name		= "FERRY",
+	.owner		= THIS_MODULE,
+	.obj_size	= sizeof(struct ferry_sock),
+};
+
+static void ferry_sock_destruct(struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+
+	WARN_ON_ONCE(fs->head);
+	WARN_ON_ONCE(atomic_read(&sk->sk_rmem_alloc));
+	WARN_ON_ONCE(refcount_read(&sk->sk_wmem_alloc));
+	if (fs->addr)
+		ferry_addr_put(fs->addr);
+	sock_prot_inuse_add(sock_net(sk), sk->sk_prot, -1);
+}
+
+/**
+ * ferry_sock_alloc() - make a socket
+ * @net: its namespace
+ * @sock: the core's socket, or NULL for one that waits to be accepted
+ * @type: SOCK_STREAM, SOCK_SEQPACKET or SOCK_DGRAM
+ * @kern: made by the kernel for itself
+ *
+ * Return: the socket with one reference, or NULL without memory.
+ */
+struct sock *ferry_sock_alloc(struct net *net, struct socket *sock, int type,
+			      int kern)
+{
+	struct ferry_sock *fs;
+	struct sock *sk;
+
+	sk = sk_alloc(net, PF_FERRY, GFP_KERNEL, &ferry_proto, kern);
+	if (!sk)
+		return NULL;
+
+	sock_init_data(sock, sk);
+	sk->sk_type = type;
+	sk->sk_allocation = GFP_KERNEL_ACCOUNT;
+	sk->sk_destruct = ferry_sock_destruct;
+
+	fs = ferry_sk(sk);
+	INIT_LIST_HEAD(&fs->name_node);
+	INIT_LIST_HEAD(&fs->node);
+	INIT_LIST_HEAD(&fs->accept_queue);
+	INIT_LIST_HEAD(&fs->connect_queue);
+	mutex_init(&fs->send_lock);
+	mutex_init(&fs->recv_lock);
+	spin_lock_init(&fs->lock);
+
+	sock_prot_inuse_add(net, sk->sk_prot, 1);
+	return sk;
+}
+
+static int ferry_release(struct socket *sock)
+{
+	struct sock *sk = sock->sk;
+
+	if (!sk)
+		return 0;
+
+	ferry_disconnect(sk);
+	sock_orphan(sk);
+	sock->sk = NULL;
+	sock_put(sk);
+	return 0;
+}
+
+static int ferry_bind(struct socket *sock, struct sockaddr *uaddr, int len)
+{
+	struct sock *sk = sock->sk;
+	struct ferry_addr *addr;
+	int err;
+
+	err = ferry_addr_check(uaddr, len);
+	if (err)
+		return err;
+
+	lock_sock(sk);
+	err = -EINVAL;
+	if (ferry_sk(sk)->addr)
+		goto out;
+	if (len == FERRY_ADDR_HDR) {
+		err = ferry_name_autobind(sk);
+		goto out;
+	}
+
+	err = -ENOMEM;
+	addr = ferry_addr_make((struct sockaddr_ferry *)uaddr, len);
+	if (!addr)
+		goto out;
+	err = ferry_name_bind(sk, addr);
+	if (err)
+		ferry_addr_put(addr);
+out:
+	release_sock(sk);
+	return err;
+}
+
+static int ferry_getname(struct socket *sock, struct sockaddr *uaddr, int peer)
+{
+	struct sock *sk = sock->sk;
+
+	if (peer) {
+		if (smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)
+			return -ENOTCONN;
+		sk = ferry_sk(sk)->peer;
+	}
+	return ferry_addr_copy(uaddr, smp_load_acquire(&ferry_sk(sk)->addr));
+}
+
+static int ferry_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
+{
+	struct sock *sk = sock->sk;
+	const struct ferry_sock *fs = ferry_sk(sk);
+	unsigned long n = 0;
+
+	switch (cmd) {
+	case SIOCINQ:
+	case SIOCOUTQ:
+		if (READ_ONCE(sk->sk_state) == TCP_LISTEN)
+			return -EINVAL;
+		if (smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)
+			break;
+		if (cmd == SIOCOUTQ)
+			fs = ferry_sk(fs->peer);
+		/* In this order: the reader never overtakes the writer. */
+		n = smp_load_acquire(&fs->read);
+		n = READ_ONCE(fs->written) - n;
+		break;
+	default:
+		return -ENOIOCTLCMD;
+	}
+	return put_user(min_t(unsigned long, n, INT_MAX), (int __user *)arg);
+}
+
+#ifdef CONFIG_COMPAT
+static int ferry_compat_ioctl(struct socket *sock, unsigned int cmd,
+			      unsigned long arg)
+{
+	return ferry_ioctl(sock, cmd, (unsigned long)compat_ptr(arg));
+}
+#endif
+
+static const struct proto_ops ferry_stream_ops = {
+	.family		= PF_FERRY,
+	.owner		= THIS_MODULE,
+	.release	= ferry_release,
+	.bind		= ferry_bind,
+	.connect	= ferry_connect,
+	.socketpair	= ferry_socketpair,
+	.accept		= ferry_accept,
+	.getname	= ferry_getname,
+	.poll		= ferry_poll,
+	.ioctl		= ferry_ioctl,
+#ifdef CONFIG_COMPAT
+	.compat_ioctl	= ferry_compat_ioctl,
+#endif
+	.gettstamp	= sock_gettstamp,
+	.listen		= ferry_listen,
+	.shutdown	= ferry_shutdown,
+	.setsockopt	= ferry_setsockopt,
+	.getsockopt	= ferry_getsockopt,
+	.sendmsg	= ferry_stream_sendmsg,
+	.recvmsg	= ferry_stream_recvmsg,
+	.mmap		= sock_no_mmap,
+	.set_peek_off	= sk_set_peek_off,
+	.set_rcvlowat	= ferry_set_rcvlowat,
+};
+
+static int ferry_create(struct net *net, struct socket *sock, int protocol,
+			int kern)
+{
+	if (sock->type != SOCK_STREAM)
+		return -ESOCKTNOSUPPORT;
+	if (protocol)
+		return -EPROTONOSUPPORT;
+
+	sock->ops = &ferry_stream_ops;
+	ferry_custom_sockopt(sock);
+	return ferry_sock_alloc(net, sock, sock->type, kern) ? 0 : -ENOMEM;
+}
+
+static const struct net_proto_family ferry_family = {
+	.family	= PF_FERRY,
+	.create	= ferry_create,
+	.owner	= THIS_MODULE,
+};
+
+static int __net_init ferry_net_init(struct net *net)
+{
+	return ferry_name_net_init(ferry_pernet(net));
+}
+
+static void __net_exit ferry_net_exit(struct net *net)
+{
+	ferry_name_net_exit(ferry_pernet(net));
+}
+
+static struct pernet_operations ferry_net_ops = {
+	.init	= ferry_net_init,
+	.exit	= ferry_net_exit,
+	.id	= &ferry_net_id,
+	.size	= sizeof(struct ferry_net),
+};
+
+static int __init ferry_init(void)
+{
+	int err;
+
+	BUILD_BUG_ON(sizeof(struct sockaddr_ferry) != 128);
+	BUILD_BUG_ON(offsetof(struct sockaddr_ferry, sfy_name) != FERRY_ADDR_HDR);
+
+	err = ferry_buf_init();
+	if (err)
+		return err;
+	err = proto_register(&ferry_proto, 1);
+	if (err)
+		goto err_buf;
+	err = register_pernet_subsys(&ferry_net_ops);
+	if (err)
+		goto err_proto;
+	err = sock_register(&ferry_family);
+	if (err)
+		goto err_pernet;
+	return 0;
+
+err_pernet:
+	unregister_pernet_subsys(&ferry_net_ops);
+err_proto:
+	proto_unregister(&ferry_proto);
+err_buf:
+	ferry_buf_exit();
+	return err;
+}
+
+static void __exit ferry_exit(void)
+{
+	sock_unregister(PF_FERRY);
+	unregister_pernet_subsys(&ferry_net_ops);
+	proto_unregister(&ferry_proto);
+	ferry_buf_exit();
+}
+
+module_init(ferry_init);
+module_exit(ferry_exit);
+
+MODULE_AUTHOR("The AF_FERRY developers");
+MODULE_DESCRIPTION("Sockets that meet by service name");
+MODULE_LICENSE("GPL");
+MODULE_ALIAS_NETPROTO(AF_FERRY);

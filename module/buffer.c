@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Buffers: payload that waits in a queue, from allocation to the last reference.
+ *
+ * A buffer is one object, header and payload together, from one of a few
+ * caches. The caches have a constructor, which does nothing but tell the
+ * allocator that the objects need no zeroing under init_on_alloc: what a reader
+ * gets was written by the sender, never what lay in the memory before.
+ *
+ * Charges: a queued buffer counts in the sender's sk_wmem_alloc, which also
+ * keeps the sender's struct sock alive, and in the receiver's sk_rmem_alloc.
+ * The memory itself belongs to the sender's memory cgroup (SLAB_ACCOUNT).
+ */
+#include <linux/slab.h>
+
+#include "ferry.h"
+
+/*
+ * Objects sizes. A cache with a constructor keeps the free pointer behind the
+ * object, 8 bytes; with it 1, 3, 7 and 28 objects fill eight pages. The third
+ * holds a record of one page, the last is a byte stream's step.
+ */
+static const struct {
+	const char	*name;
+	unsigned int	size;
+} ferry_buf_classes[] = {
+	{ "ferry_buf_248",	248 },
+	{ "ferry_buf_1152",	1152 },
+	{ "ferry_buf_4672",	4672 },
+	{ "ferry_buf_10912",	10912 },
+	{ "ferry_buf_32760",	32760 },
+};
+
+static struct kmem_cache *ferry_buf_caches[ARRAY_SIZE(ferry_buf_classes)];
+
+static void ferry_buf_ctor(void *obj)
+{
+}
+
+/**
+ * ferry_buf_alloc() - make an empty buffer
+ * @sk: the sender that asks
+ * @want: bytes it would like to fit
+ *
+ * The buffer holds @want bytes, or as many as the largest class does.
+ * It belongs to the caller, with one reference, and is charged to nobody.
+ *
+ * Context: process, may sleep.
+ * Return: the buffer, or NULL without memory.
+ */
+struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want)
+{
+	struct ferry_buf *buf;
+	unsigned int i;
+
+	want += sizeof(*buf);
+	for (i = 0; i < ARRAY_SIZE(ferry_buf_classes) - 1; i++)
+		if (want <= ferry_buf_classes[i].size)
+			break;
+
+	buf = kmem_cache_alloc(ferry_buf_caches[i], sk->sk_allocation);
+	if (!buf)
+		return NULL;
+
+	memset(buf, 0, sizeof(*buf));
+	buf->cap = ferry_buf_classes[i].size - sizeof(*buf);
+	buf->truesize = ferry_buf_classes[i].size;
+	buf->cache = i;
+	refcount_set(&buf->refs, 1);
+	return buf;
+}
+
+/**
+ * ferry_buf_charge() - charge a buffer to its sender and its receiver
+ * @buf: buffer with @sk set
+ * @to: receiver, kept alive by the queue that @buf goes to
+ */
+void ferry_buf_charge(struct ferry_buf *buf, struct sock *to)
+{
+	refcount_add(buf->truesize, &buf->sk->sk_wmem_alloc);
+	atomic_add(buf->truesize, &to->sk_rmem_alloc);
+	buf->to = to;
+}
+
+static void ferry_buf_uncharge(struct ferry_buf *buf)
+{
+	struct sock *sk = buf->sk;
+
+	atomic_sub(buf->truesize, &buf->to->sk_rmem_alloc);
+	/* sk_free() gives back the last byte, and the socket if it was its last. */
+	WARN_ON_ONCE(refcount_sub_and_test(buf->truesize - 1,
+					   &sk->sk_wmem_alloc));
+	sk_free(sk);
+}
+
+/**
+ * ferry_buf_put() - drop a reference
+ * @buf: buffer in no queue; freed with all it carries when this was the last
+ *
+ * Context: process; may sleep only if @buf carries descriptors.
+ */
+void ferry_buf_put(struct ferry_buf *buf)
+{
+	if (!refcount_dec_and_test(&buf->refs))
+		return;
+
+	if (buf->fp) {
+		struct scm_cookie scm = { .fp = buf->fp };
+
+		__scm_destroy(&scm);
+	}
+	put_pid(buf->pid);
+	if (buf->from)
+		ferry_addr_put(buf->from);
+	if (buf->to)
+		ferry_buf_uncharge(buf);
+	kmem_cache_free(ferry_buf_caches[buf->cache], buf);
+}
+
+/**
+ * ferry_buf_put_list() - drop a reference on every buffer of a list
+ * @buf: first buffer, or NULL
+ */
+void ferry_buf_put_list(struct ferry_buf *buf)
+{
+	struct ferry_buf *next;
+
+	for (; buf; buf = next) {
+		next = buf->next;
+		ferry_buf_put(buf);
+	}
+}
+
+/**
+ * ferry_buf_init() - create the caches
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int ferry_buf_init(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ferry_buf_classes); i++) {
+		unsigned int size = ferry_buf_classes[i].size;
+
+		ferry_buf_caches[i] =
+			kmem_cache_create_usercopy(ferry_buf_classes[i].name,
+						   size, 0, SLAB_ACCOUNT,
+						   sizeof(struct ferry_buf),
+						   size - sizeof(struct ferry_buf),
+						   ferry_buf_ctor);
+		if (!ferry_buf_caches[i]) {
+			ferry_buf_exit();
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/* ferry_buf_exit() - destroy the caches; no buffer may be left */
+void ferry_buf_exit(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ferry_buf_classes); i++) {
+		kmem_cache_destroy(ferry_buf_caches[i]);
+		ferry_buf_caches[i] = NULL;
+	}
+}

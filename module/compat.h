@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What differs between the kernels the module is built for, and nothing else.
+ * No other file asks for the kernel's version.
+ */
+#ifndef _FERRY_COMPAT_H
+#define _FERRY_COMPAT_H
+
+#include <linux/net.h>
+#include <linux/version.h>
+
+/* 6.10 gathered the arguments of proto_ops.accept in a structure. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define FERRY_ACCEPT_PARAMS	struct proto_accept_arg *arg
+#define FERRY_ACCEPT_FLAGS	(arg->flags)
+#else
+#define FERRY_ACCEPT_PARAMS	int flags, bool kern
+#define FERRY_ACCEPT_FLAGS	(flags)
+#endif
+
+/*
+ * Before 6.7 the core does SOL_SOCKET itself for every family but MPTCP.
+ * ferry_custom_sockopt() asks it to let the family look at it first.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+static inline void ferry_custom_sockopt(struct socket *sock)
+{
+	set_bit(SOCK_CUSTOM_SOCKOPT, &sock->flags);
+}
+#else
+static inline void ferry_custom_sockopt(struct socket *sock)
+{
+}
+#endif
+
+#endif /* _FERRY_COMPAT_H */

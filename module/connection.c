@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Connections: listen, connect, accept, socketpair, shutdown and their end.
+ *
+ * States (sk_state): TCP_CLOSE, TCP_LISTEN, TCP_SYN_SENT (waits for a place in
+ * a listener's queue) and TCP_ESTABLISHED. connect(2) makes the peer, the
+ * child, itself. With a place in the queue both are linked at once; without,
+ * the socket waits in the listener's connect_queue with its child in hand, and
+ * whoever makes room (accept, listen with a larger backlog) links them. So no
+ * step that completes a connection can fail.
+ *
+ * A socket enters TCP_SYN_SENT under its lock_sock() and the listener's @lock,
+ * and leaves it under the listener's @lock alone.
+ */
+#include "ferry.h"
+
+/* Record who stands behind @sk for the peer's SO_PEERCRED. */
+static void ferry_set_peercred(struct sock *sk, struct pid *pid,
+			       const struct cred *cred)
+{
+	const struct cred *old_cred;
+	struct pid *old_pid;
+
+	spin_lock(&sk->sk_peer_lock);
+	old_pid = sk->sk_peer_pid;
+	old_cred = sk->sk_peer_cred;
+	sk->sk_peer_pid = get_pid(pid);
+	sk->sk_peer_cred = get_cred(cred);
+	spin_unlock(&sk->sk_peer_lock);
+
+	put_pid(old_pid);
+	put_cred(old_cred);
+}
+
+static void ferry_set_peercred_current(struct sock *sk)
+{
+	ferry_set_peercred(sk, task_tgid(current), current_cred());
+}
+
+static void ferry_copy_peercred(struct sock *sk, struct sock *from)
+{
+	const struct cred *cred;
+	struct pid *pid;
+
+	spin_lock(&from->sk_peer_lock);
+	pid = get_pid(from->sk_peer_pid);
+	cred = get_cred(from->sk_peer_cred);
+	spin_unlock(&from->sk_peer_lock);
+
+	ferry_set_peercred(sk, pid, cred);
+	put_pid(pid);
+	put_cred(cred);
+}
+
+/* Make two sockets each other's peer. */
+static void ferry_link(struct sock *a, struct sock *b)
+{
+	sock_hold(a);
+	sock_hold(b);
+	ferry_sk(a)->peer = b;
+	ferry_sk(b)->peer = a;
+	/* Who sees the state may use the peer without a lock. */
+	smp_store_release(&b->sk_state, TCP_ESTABLISHED);
+	smp_store_release(&a->sk_state, TCP_ESTABLISHED);
+}
+
+/* Make the listener's end of a connection from @sk. */
+static struct sock *ferry_child_alloc(struct sock *sk, struct sock *listener)
+{
+	struct sock *child;
+
+	child = ferry_sock_alloc(sock_net(sk), NULL, sk->sk_type, 0);
+	if (!child)
+		return NULL;
+
+	ferry_inherit(child, listener);
+	ferry_set_peercred_current(child);
+	child->sk_uid = current_euid();
+	/* A listener is bound, and its address outlives it. */
+	ferry_sk(child)->addr = ferry_sk(listener)->addr;
+	refcount_inc(&ferry_sk(child)->addr->refs);
+	return child;
+}
+
+/*
+ * Is there a place in the queue for a connection of @uid? Beside the backlog
+ * itself, nobody but root and the listener's owner may hold more than half.
+ */
+static bool ferry_has_place(struct sock *listener, kuid_t uid)
+{
+	struct ferry_sock *fs = ferry_sk(listener);
+	u32 share, held = 0;
+	struct ferry_sock *child;
+
+	lockdep_assert_held(&fs->lock);
+
+	if (sk_acceptq_is_full(listener))
+		return false;
+	share = max(1U, (READ_ONCE(listener->sk_max_ack_backlog) + 1) / 2);
+	if (READ_ONCE(listener->sk_ack_backlog) < share ||
+	    uid_eq(uid, listener->sk_uid) || uid_eq(uid, GLOBAL_ROOT_UID))
+		return true;
+
+	list_for_each_entry(child, &fs->accept_queue, node)
+		held += uid_eq(child->sk.sk_uid, uid);
+	return held < share;
+}
+
+/* Connect @sk and put its peer into the listener's queue. */
+static void ferry_establish(struct sock *sk, struct sock *child,
+			    struct sock *listener)
+{
+	lockdep_assert_held(&ferry_sk(listener)->lock);
+
+	ferry_copy_peercred(sk, listener);
+	ferry_link(sk, child);
+	list_add_tail(&ferry_sk(child)->node, &ferry_sk(listener)->accept_queue);
+	sk_acceptq_added(listener);
+}
+
+/* Connect the sockets that wait for a place as long as there are places. */
+static void ferry_promote(struct sock *listener)
+{
+	struct ferry_sock *fs = ferry_sk(listener), *waiter, *next;
+
+	lockdep_assert_held(&fs->lock);
+
+	list_for_each_entry_safe(waiter, next, &fs->connect_queue, node) {
+		struct sock *child = waiter->child;
+
+		if (sk_acceptq_is_full(listener))
+			break;
+		if (!ferry_has_place(listener, child->sk_uid))
+			continue;
+		list_del_init(&waiter->node);
+		waiter->child = NULL;
+		ferry_establish(&waiter->sk, child, listener);
+		/* Under the lock: off the list @waiter may go away any time. */
+		ferry_wake_state(&waiter->sk);
+		ferry_wake_reader(listener);
+	}
+}
+
+/* The state is not TCP_SYN_SENT, or no longer. */
+static bool ferry_settled(const struct sock *sk)
+{
+	return smp_load_acquire(&sk->sk_state) != TCP_SYN_SENT;
+}
+
+/**
+ * ferry_wait_connected() - wait for a connect under way before data moves
+ * @sk: a socket that is not connected
+ * @timeo: how long, updated
+ *
+ * Return: 0 connected, -EAGAIN, a signal's error, -ENOTCONN, or the error the
+ * connect ended with.
+ */
+int ferry_wait_connected(struct sock *sk, long *timeo)
+{
+	long left;
+	int err;
+
+	if (!ferry_settled(sk)) {
+		if (!*timeo)
+			return -EAGAIN;
+		left = wait_event_interruptible_timeout(*sk_sleep(sk),
+							ferry_settled(sk),
+							*timeo);
+		if (left < 0)
+			return sock_intr_errno(*timeo);
+		if (!left)
+			return -EAGAIN;
+		if (*timeo != MAX_SCHEDULE_TIMEOUT)
+			*timeo = left;
+	}
+	if (READ_ONCE(sk->sk_state) == TCP_ESTABLISHED)
+		return 0;
+
+	err = sock_error(sk);
+	return err ? err : -ENOTCONN;
+}
+
+/* Begin to connect: afterwards the socket is connected or waits. */
+static int ferry_connect_start(struct socket *sock, struct sockaddr *uaddr,
+			       int len)
+{
+	struct sock *sk = sock->sk, *listener, *child;
+	struct ferry_sock *fs = ferry_sk(sk), *lfs;
+	int err;
+
+	err = ferry_addr_check(uaddr, len);
+	if (err)
+		return err;
+	if (len == FERRY_ADDR_HDR)
+		return -EINVAL;
+
+	listener = ferry_name_find(sk, (struct sockaddr_ferry *)uaddr, len);
+	if (IS_ERR(listener))
+		return PTR_ERR(listener);
+	lfs = ferry_sk(listener);
+
+	err = -ENOMEM;
+	child = ferry_child_alloc(sk, listener);
+	if (!child)
+		goto out_put;
+
+	spin_lock(&lfs->lock);
+	if (listener->sk_state != TCP_LISTEN) {
+		spin_unlock(&lfs->lock);
+		sock_put(child);
+		err = -ECONNREFUSED;
+		goto out_put;
+	}
+	sock->state = SS_CONNECTING;
+	if (ferry_has_place(listener, child->sk_uid)) {
+		ferry_establish(sk, child, listener);
+		spin_unlock(&lfs->lock);
+		ferry_wake_reader(listener);
+		err = 0;
+		goto out_put;
+	}
+	fs->child = child;
+	fs->listener = listener;
+	list_add_tail(&fs->node, &lfs->connect_queue);
+	smp_store_release(&sk->sk_state, TCP_SYN_SENT);
+	spin_unlock(&lfs->lock);
+	return 0;
+
+out_put:
+	sock_put(listener);
+	return err;
+}
+
+/* The socket that @sk waited for is no longer of interest. */
+static void ferry_forget_listener(struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+
+	if (fs->listener) {
+		sock_put(fs->listener);
+		fs->listener = NULL;
+	}
+}
+
+/**
+ * ferry_connect() - connect(2) of STREAM and SEQPACKET
+ * @sock: socket
+ * @uaddr: address of a listener
+ * @len: its length
+ * @flags: O_NONBLOCK
+ *
+ * A signal or a timeout leaves the connect under way; the next call goes on
+ * with it and learns the result, as for INET.
+ *
+ * Return: 0 or an error, see af_ferry(7).
+ */
+int ferry_connect(struct socket *sock, struct sockaddr *uaddr, int len,
+		  int flags)
+{
+	struct sock *sk = sock->sk;
+	int pending = -EALREADY;
+	long timeo, left;
+	int err;
+
+	lock_sock(sk);
+	if (sock->state != SS_CONNECTING) {
+		err = -EISCONN;
+		if (sk->sk_state == TCP_ESTABLISHED)
+			goto out;
+		err = -EINVAL;
+		if (sk->sk_state == TCP_LISTEN)
+			goto out;
+		err = ferry_connect_start(sock, uaddr, len);
+		if (err)
+			goto out;
+		pending = -EINPROGRESS;
+	}
+
+	timeo = sock_sndtimeo(sk, flags & O_NONBLOCK);
+	if (!ferry_settled(sk)) {
+		err = pending;
+		if (!timeo)
+			goto out;
+		release_sock(sk);
+		left = wait_event_interruptible_timeout(*sk_sleep(sk),
+							ferry_settled(sk),
+							timeo);
+		lock_sock(sk);
+		if (left < 0)
+			err = sock_intr_errno(timeo);
+		if (left <= 0)
+			goto out;
+	}
+
+	/* Another thread may have learned the result meanwhile. */
+	err = -EISCONN;
+	if (sock->state == SS_CONNECTED)
+		goto out;
+	ferry_forget_listener(sk);
+	err = 0;
+	sock->state = SS_CONNECTED;
+	if (sk->sk_state != TCP_ESTABLISHED) {
+		sock->state = SS_UNCONNECTED;
+		err = sock_error(sk);
+		if (!err)
+			err = -ECONNABORTED;
+	}
+out:
+	release_sock(sk);
+	return err;
+}
+
+/**
+ * ferry_listen() - listen(2)
+ * @sock: bound socket
+ * @backlog: connections that may wait, already capped by somaxconn
+ *
+ * Return: 0 or -EINVAL.
+ */
+int ferry_listen(struct socket *sock, int backlog)
+{
+	struct sock *sk = sock->sk;
+	struct ferry_sock *fs = ferry_sk(sk);
+	int err = -EINVAL;
+
+	lock_sock(sk);
+	if (!fs->addr || sock->state != SS_UNCONNECTED)
+		goto out;
+	if (sk->sk_state != TCP_CLOSE && sk->sk_state != TCP_LISTEN)
+		goto out;
+
+	ferry_set_peercred_current(sk);
+	spin_lock(&fs->lock);
+	WRITE_ONCE(sk->sk_max_ack_backlog, backlog);
+	WRITE_ONCE(sk->sk_state, TCP_LISTEN);
+	ferry_promote(sk);
+	spin_unlock(&fs->lock);
+	err = 0;
+out:
+	release_sock(sk);
+	return err;
+}
+
+/* Take the first connection of the queue, NULL if there is none. */
+static struct sock *ferry_accept_first(struct sock *listener)
+{
+	struct ferry_sock *fs = ferry_sk(listener), *child;
+
+	spin_lock(&fs->lock);
+	child = list_first_entry_or_null(&fs->accept_queue, struct ferry_sock,
+					 node);
+	if (child) {
+		list_del_init(&child->node);
+		sk_acceptq_removed(listener);
+		ferry_promote(listener);
+	}
+	spin_unlock(&fs->lock);
+	return child ? &child->sk : NULL;
+}
+
+/* Wait for a connection; one waiter is woken for each. */
+static struct sock *ferry_accept_wait(struct sock *listener, long timeo)
+{
+	struct sock *child;
+	DEFINE_WAIT(wait);
+
+	for (;;) {
+		prepare_to_wait_exclusive(sk_sleep(listener), &wait,
+					  TASK_INTERRUPTIBLE);
+		child = ERR_PTR(-EINVAL);
+		if (READ_ONCE(listener->sk_state) != TCP_LISTEN)
+			break;
+		child = ferry_accept_first(listener);
+		if (child)
+			break;
+		child = ERR_PTR(-EAGAIN);
+		if (!timeo)
+			break;
+		child = ERR_PTR(sock_intr_errno(timeo));
+		if (signal_pending(current))
+			break;
+		timeo = schedule_timeout(timeo);
+	}
+	finish_wait(sk_sleep(listener), &wait);
+	return child;
+}
+
+/**
+ * ferry_accept() - accept(2)
+ * @sock: listener
+ * @newsock: socket to fill
+ * @FERRY_ACCEPT_PARAMS: what differs between kernels, see compat.h
+ *
+ * Return: 0, -EINVAL (not a listener), -EAGAIN, or a signal's error.
+ */
+int ferry_accept(struct socket *sock, struct socket *newsock,
+		 FERRY_ACCEPT_PARAMS)
+{
+	struct sock *listener = sock->sk, *child;
+	long timeo;
+
+	timeo = sock_rcvtimeo(listener, FERRY_ACCEPT_FLAGS & O_NONBLOCK);
+	child = ferry_accept_wait(listener, timeo);
+	if (IS_ERR(child))
+		return PTR_ERR(child);
+
+	ferry_custom_sockopt(newsock);
+	newsock->state = SS_CONNECTED;
+	sock_graft(child, newsock);
+	return 0;
+}
+
+/**
+ * ferry_socketpair() - socketpair(2)
+ * @a: one socket
+ * @b: the other
+ *
+ * Return: 0.
+ */
+int ferry_socketpair(struct socket *a, struct socket *b)
+{
+	ferry_set_peercred_current(a->sk);
+	ferry_set_peercred_current(b->sk);
+	ferry_link(a->sk, b->sk);
+	a->state = SS_CONNECTED;
+	b->state = SS_CONNECTED;
+	return 0;
+}
+
+/* Nobody will accept these: reset them, and refuse those who wait. */
+static void ferry_listen_stop(struct sock *listener)
+{
+	struct ferry_sock *fs = ferry_sk(listener), *child, *waiter, *next;
+	LIST_HEAD(children);
+
+	spin_lock(&fs->lock);
+	WRITE_ONCE(listener->sk_state, TCP_CLOSE);
+	list_splice_init(&fs->accept_queue, &children);
+	WRITE_ONCE(listener->sk_ack_backlog, 0);
+	list_for_each_entry_safe(waiter, next, &fs->connect_queue, node) {
+		list_move_tail(&ferry_sk(waiter->child)->node,
+			       &children);
+		list_del_init(&waiter->node);
+		waiter->child = NULL;
+		WRITE_ONCE(waiter->sk.sk_err, ECONNREFUSED);
+		smp_store_release(&waiter->sk.sk_state, TCP_CLOSE);
+		sk_error_report(&waiter->sk);
+		ferry_wake_state(&waiter->sk);
+	}
+	spin_unlock(&fs->lock);
+
+	list_for_each_entry_safe(child, next, &children, node) {
+		list_del_init(&child->node);
+		if (child->peer) {
+			WRITE_ONCE(child->peer->sk_err, ECONNRESET);
+			sk_error_report(child->peer);
+		}
+		ferry_disconnect(&child->sk);
+		sock_put(&child->sk);
+	}
+}
+
+/* Give up a connect under way. The state may have settled meanwhile. */
+static void ferry_connect_cancel(struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk), *lfs = ferry_sk(fs->listener);
+	struct sock *child;
+
+	spin_lock(&lfs->lock);
+	child = fs->child;
+	if (child) {
+		list_del_init(&fs->node);
+		fs->child = NULL;
+		WRITE_ONCE(sk->sk_state, TCP_CLOSE);
+	}
+	spin_unlock(&lfs->lock);
+
+	if (child)
+		sock_put(child);
+}
+
+/**
+ * ferry_disconnect() - end all that a socket has to do with others
+ * @sk: socket being released, or a child never accepted
+ *
+ * The peer finds the end of the stream, or ECONNRESET if something it sent was
+ * not read; what it was sent stays readable. The name is free afterwards.
+ *
+ * Context: process; nobody else uses @sk any more.
+ */
+void ferry_disconnect(struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	struct sock *peer;
+	bool unread;
+
+	ferry_name_unbind(sk);
+	if (sk->sk_state == TCP_LISTEN)
+		ferry_listen_stop(sk);
+	if (fs->listener) {
+		ferry_connect_cancel(sk);
+		ferry_forget_listener(sk);
+	}
+
+	/* Before the purge: a sender that finds the queue dead sees why. */
+	smp_store_release(&sk->sk_shutdown, SHUTDOWN_MASK);
+	unread = ferry_stream_purge(sk);
+
+	peer = fs->peer;
+	if (!peer)
+		return;
+	fs->peer = NULL;
+	ferry_stream_finish(peer);
+	if (unread) {
+		WRITE_ONCE(peer->sk_err, ECONNRESET);
+		sk_error_report(peer);
+	}
+	ferry_wake_state(peer);
+	sock_put(peer);
+}
+
+/**
+ * ferry_shutdown() - shutdown(2)
+ * @sock: connected socket, or a listener
+ * @how: SHUT_RD, SHUT_WR or SHUT_RDWR
+ *
+ * A listener that is shut down for reading stops to listen, as TCP's.
+ *
+ * Return: 0, -EINVAL or -ENOTCONN.
+ */
+int ferry_shutdown(struct socket *sock, int how)
+{
+	struct sock *sk = sock->sk;
+	struct sock *peer = NULL;
+	int err = 0;
+
+	if (how < SHUT_RD || how > SHUT_RDWR)
+		return -EINVAL;
+	/* SHUT_RD 0, SHUT_WR 1, SHUT_RDWR 2 to RCV_SHUTDOWN 1 | SEND_SHUTDOWN 2 */
+	how++;
+
+	lock_sock(sk);
+	switch (smp_load_acquire(&sk->sk_state)) {
+	case TCP_LISTEN:
+		if (how & RCV_SHUTDOWN)
+			ferry_listen_stop(sk);
+		break;
+	case TCP_ESTABLISHED:
+		smp_store_release(&sk->sk_shutdown, sk->sk_shutdown | how);
+		peer = ferry_sk(sk)->peer;
+		break;
+	default:
+		err = -ENOTCONN;
+	}
+	release_sock(sk);
+
+	if (!err)
+		ferry_wake_state(sk);
+	if (peer)
+		ferry_wake_state(peer);
+	return err;
+}

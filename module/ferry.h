@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Private types of AF_FERRY and what its files offer to each other.
+ *
+ * Objects
+ *	struct ferry_sock	a socket. Its first member is the core's struct sock.
+ *	struct ferry_buf	payload in a queue, charged to sender and receiver.
+ *	struct ferry_addr	an immutable address, shared by reference.
+ *	struct ferry_name	an entry of the name table (name.c).
+ *
+ * References
+ *	A connected socket holds a reference on its peer from the moment both are
+ *	linked until its own release. What is queued holds the sender through
+ *	sk_wmem_alloc. A listener's queue owns the sockets that wait in it.
+ *	A socket that waits for a full listener holds a reference on it.
+ *
+ * Locks, outermost first
+ *	lock_sock(sk)		calls that change one socket: bind, listen, connect,
+ *				shutdown, options
+ *	ferry_net->names_lock	the name table's writers (mutex)
+ *	ferry_sock->send_lock	one sender of a byte stream at a time (mutex); held
+ *				while it copies from user memory
+ *	ferry_sock->recv_lock	one reader of a byte stream at a time (mutex); held
+ *				while it copies to user memory
+ *	ferry_sock->lock	queue and list of waiting connections (spinlock, process
+ *				context only); no two sockets' are held together
+ *	sk_callback_lock, sk_peer_lock	the core's, innermost
+ * Nobody ever holds two locks of one kind.
+ */
+#ifndef _FERRY_H
+#define _FERRY_H
+
+#include <linux/kernel.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/net.h>
+#include <linux/refcount.h>
+#include <linux/rhashtable.h>
+#include <linux/spinlock.h>
+#include <linux/ferry.h>
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+#include <net/scm.h>
+#include <net/sock.h>
+
+#include "compat.h"
+
+struct ferry_name;
+
+/**
+ * struct ferry_addr - an address, never changed once made
+ * @refs: references; freed by the last ferry_addr_put()
+ * @len: address length, FERRY_ADDR_HDR and more
+ * @sa: the address itself, @len bytes
+ *
+ * Allocated for @len bytes only: never read past @len.
+ */
+struct ferry_addr {
+	refcount_t		refs;
+	int			len;
+	struct sockaddr_ferry	sa;
+};
+
+/**
+ * struct ferry_buf - payload that waits to be read
+ * @next: following buffer of the queue; on a byte stream its publication tells
+ *	the reader that the writer has done with this buffer
+ * @len: bytes filled. Written by the writer; on a byte stream the reader trusts
+ *	it only up to what the queue's @written says
+ * @off: bytes consumed. Written by the reader
+ * @cap: bytes that fit in @data
+ * @truesize: memory charged
+ * @cache: index of the allocation class, see buffer.c
+ * @refs: holders; a record that is peeked at has more than one
+ * @eor: last buffer of a record
+ * @msg_eor: the sender gave MSG_EOR, or the record is empty
+ * @shut: nothing may be appended (it carries descriptors)
+ * @sk: sender; kept alive by the charge to its sk_wmem_alloc
+ * @to: receiver, charged in sk_rmem_alloc
+ * @pid: sender's process
+ * @uid: sender's uid
+ * @gid: sender's gid
+ * @secid: sender's security label
+ * @fp: descriptors, or NULL
+ * @from: sender's address, or NULL when it has none (records)
+ * @data: the payload
+ */
+struct ferry_buf {
+	struct ferry_buf	*next;
+	u32			len;
+	u32			off;
+	u32			cap;
+	u32			truesize;
+	refcount_t		refs;
+	u8			cache;
+	u8			eor:1,
+				msg_eor:1,
+				shut:1;
+	u32			secid;
+	struct sock		*sk;
+	struct sock		*to;
+	struct pid		*pid;
+	kuid_t			uid;
+	kgid_t			gid;
+	struct scm_fp_list	*fp;
+	struct ferry_addr	*from;
+	u8			data[];
+};
+
+/**
+ * struct ferry_sock - a socket of the family
+ * @sk: the core's part; must be first
+ * @addr: bound address, or NULL. Set once under lock_sock(), released with the socket
+ * @name: entry of the name table this socket is bound to; guarded by names_lock
+ * @name_node: in @name's list of sockets; guarded by names_lock, read under RCU
+ * @peer: the connected peer with a reference. On STREAM and SEQPACKET set once
+ *	before the socket becomes TCP_ESTABLISHED and dropped by release
+ * @listener: with a reference, the listener that this socket waits for (TCP_SYN_SENT);
+ *	guarded by that listener's @lock
+ * @child: while waiting, the peer made for this socket; guarded like @listener
+ * @node: in the listener's @accept_queue (a child) or @connect_queue (a waiting
+ *	socket); guarded by the listener's @lock
+ * @accept_queue: listener: children ready for accept(2); guarded by @lock
+ * @connect_queue: listener: sockets that wait for a place; guarded by @lock
+ * @send_lock: serialises senders of a byte stream
+ * @lock: guards the queue's links, @dead and the listener's queues
+ * @dead: released; nothing may be queued any more. Guarded by @lock
+ * @finished: the peer is released; nothing will be queued any more. Guarded by @lock
+ * @nospace: a sender or a poll found no room and wants to be woken; any context
+ *
+ * The receive queue. On a byte stream it has one producer (the peer, under its
+ * @send_lock) and one consumer (under @recv_lock); they meet in @written and
+ * @read alone. On records everything is guarded by @lock.
+ *
+ * @recv_lock: serialises readers of a byte stream
+ * @head: first buffer; the consumer's
+ * @read: bytes consumed since the socket was made; the consumer's, published
+ *	with release after the last touch of a buffer
+ * @tail: last buffer; the producer's
+ * @written: bytes queued since the socket was made; the producer's, published
+ *	with release
+ */
+struct ferry_sock {
+	struct sock		sk;
+
+	struct ferry_addr	*addr;
+	struct ferry_name	*name;
+	struct list_head	name_node;
+	struct sock		*peer;
+	struct sock		*listener;
+	struct sock		*child;
+	struct list_head	node;
+	struct list_head	accept_queue;
+	struct list_head	connect_queue;
+	struct mutex		send_lock;
+	spinlock_t		lock;
+	u8			dead;
+	u8			finished;
+	u8			nospace;
+
+	struct mutex		recv_lock;
+	struct ferry_buf	*head;
+	unsigned long		read;
+
+	struct ferry_buf	*tail ____cacheline_aligned_in_smp;
+	unsigned long		written;
+};
+
+static inline struct ferry_sock *ferry_sk(const struct sock *sk)
+{
+	return (struct ferry_sock *)sk;
+}
+
+/**
+ * struct ferry_net - what the family keeps in each network namespace
+ * @names: the name table; see name.c
+ * @names_lock: serialises its writers
+ */
+struct ferry_net {
+	struct rhashtable	names;
+	struct mutex		names_lock;
+};
+
+extern unsigned int ferry_net_id;
+
+static inline struct ferry_net *ferry_pernet(const struct net *net)
+{
+	return net_generic(net, ferry_net_id);
+}
+
+/* True for the types that connect. */
+static inline bool ferry_connects(const struct sock *sk)
+{
+	return sk->sk_type != SOCK_DGRAM;
+}
+
+/**
+ * ferry_send_closed() - may @sk never again send to @peer?
+ * @sk: a connected socket
+ * @peer: its peer
+ *
+ * Each socket writes its own sk_shutdown only, release included, so a direction
+ * is closed when either of its ends says so.
+ */
+static inline bool ferry_send_closed(const struct sock *sk,
+				     const struct sock *peer)
+{
+	return (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN) ||
+	       (smp_load_acquire(&peer->sk_shutdown) & RCV_SHUTDOWN);
+}
+
+/* Will nothing more than what is queued come from @peer to @sk? */
+static inline bool ferry_recv_closed(const struct sock *sk,
+				     const struct sock *peer)
+{
+	return (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
+	       (smp_load_acquire(&peer->sk_shutdown) & SEND_SHUTDOWN);
+}
+
+/* af_ferry.c */
+extern struct proto ferry_proto;
+struct sock *ferry_sock_alloc(struct net *net, struct socket *sock, int type,
+			      int kern);
+
+/* buffer.c */
+struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want);
+void ferry_buf_charge(struct ferry_buf *buf, struct sock *to);
+void ferry_buf_put(struct ferry_buf *buf);
+void ferry_buf_put_list(struct ferry_buf *buf);
+int ferry_buf_init(void);
+void ferry_buf_exit(void);
+
+/* name.c */
+struct ferry_addr *ferry_addr_make(const struct sockaddr_ferry *sa, int len);
+void ferry_addr_put(struct ferry_addr *addr);
+int ferry_addr_check(const struct sockaddr *uaddr, int len);
+int ferry_addr_copy(struct sockaddr *uaddr, const struct ferry_addr *addr);
+int ferry_name_bind(struct sock *sk, struct ferry_addr *addr);
+int ferry_name_autobind(struct sock *sk);
+void ferry_name_unbind(struct sock *sk);
+struct sock *ferry_name_find(struct sock *sk, const struct sockaddr_ferry *sa,
+			     int len);
+int ferry_name_net_init(struct ferry_net *fn);
+void ferry_name_net_exit(struct ferry_net *fn);
+
+/* connection.c */
+int ferry_connect(struct socket *sock, struct sockaddr *uaddr, int len,
+		  int flags);
+int ferry_listen(struct socket *sock, int backlog);
+int ferry_accept(struct socket *sock, struct socket *newsock,
+		 FERRY_ACCEPT_PARAMS);
+int ferry_socketpair(struct socket *a, struct socket *b);
+int ferry_shutdown(struct socket *sock, int how);
+void ferry_disconnect(struct sock *sk);
+int ferry_wait_connected(struct sock *sk, long *timeo);
+
+/* stream.c */
+int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
+int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
+			 int flags);
+bool ferry_stream_purge(struct sock *sk);
+void ferry_stream_finish(struct sock *sk);
+
+/* poll.c */
+bool ferry_has_room(const struct sock *sk, const struct sock *peer);
+bool ferry_writable(const struct sock *sk, const struct sock *peer);
+bool ferry_readable(const struct sock *sk, const struct sock *peer);
+bool ferry_nospace(struct sock *sk, struct sock *peer);
+void ferry_wake_reader(struct sock *sk);
+void ferry_write_space(struct sock *sk, struct sock *peer);
+void ferry_wake_state(struct sock *sk);
+__poll_t ferry_poll(struct file *file, struct socket *sock,
+		    struct poll_table_struct *wait);
+
+/* sockopt.c */
+int ferry_setsockopt(struct socket *sock, int level, int optname,
+		     sockptr_t optval, unsigned int optlen);
+int ferry_getsockopt(struct socket *sock, int level, int optname,
+		     char __user *optval, int __user *optlen);
+int ferry_set_rcvlowat(struct sock *sk, int val);
+void ferry_inherit(struct sock *child, const struct sock *listener);
+
+#endif /* _FERRY_H */

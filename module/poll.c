@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Readiness in one place: what is readable and writable, who is woken when that
+ * changes, and the poll mask. Blocking calls, poll, epoll and SIGIO all ask here.
+ *
+ * A sender always looks for a sleeper after it has queued (skwq_has_sleeper()
+ * has the barrier), so that with an edge-triggered epoll every message is an
+ * event; a blocked reader leaves the wait queue with the first wake-up, so a
+ * burst costs one. A reader looks for a sleeper only when a sender said that it
+ * found no room (@nospace).
+ */
+#include <linux/poll.h>
+
+#include "ferry.h"
+
+/* Is everything @peer was sent read? */
+static bool ferry_drained(const struct ferry_sock *peer)
+{
+	return READ_ONCE(peer->written) == READ_ONCE(peer->read);
+}
+
+/**
+ * ferry_has_room() - may @sk queue one more buffer at @peer?
+ * @sk: sender
+ * @peer: receiver
+ *
+ * Both limits may be exceeded by the one buffer that reaches them, and are no
+ * obstacle once everything is read.
+ */
+bool ferry_has_room(const struct sock *sk, const struct sock *peer)
+{
+	if (likely(sk_wmem_alloc_get(sk) < READ_ONCE(sk->sk_sndbuf) &&
+		   atomic_read(&peer->sk_rmem_alloc) <
+		   READ_ONCE(peer->sk_rcvbuf)))
+		return true;
+
+	return ferry_drained(ferry_sk(peer));
+}
+
+/**
+ * ferry_writable() - is there enough room that a waiting sender should go on?
+ * @sk: sender
+ * @peer: receiver
+ *
+ * Half of both buffers is free, so that a sender which outruns its reader is
+ * woken once for many buffers, or nothing is left that could be read.
+ */
+bool ferry_writable(const struct sock *sk, const struct sock *peer)
+{
+	if (2 * sk_wmem_alloc_get(sk) <= READ_ONCE(sk->sk_sndbuf) &&
+	    2 * atomic_read(&peer->sk_rmem_alloc) <= READ_ONCE(peer->sk_rcvbuf))
+		return true;
+
+	return ferry_drained(ferry_sk(peer));
+}
+
+/**
+ * ferry_readable() - are there enough unread bytes for a reader to go on?
+ * @sk: a connected byte stream
+ * @peer: who sends to it
+ *
+ * The low-water mark can always be reached: it counts as reached when the
+ * sender waits for room.
+ */
+bool ferry_readable(const struct sock *sk, const struct sock *peer)
+{
+	const struct ferry_sock *fs = ferry_sk(sk);
+	unsigned long avail = READ_ONCE(fs->written) - READ_ONCE(fs->read);
+
+	if (!avail)
+		return false;
+	if (likely(avail >= READ_ONCE(sk->sk_rcvlowat)))
+		return true;
+	return READ_ONCE(ferry_sk(peer)->nospace);
+}
+
+static void ferry_wake(struct sock *sk, __poll_t mask, int how, int band)
+{
+	struct socket_wq *wq;
+
+	rcu_read_lock();
+	wq = rcu_dereference(sk->sk_wq);
+	if (skwq_has_sleeper(wq))
+		wake_up_interruptible_sync_poll(&wq->wait, mask);
+	rcu_read_unlock();
+	sk_wake_async(sk, how, band);
+}
+
+/**
+ * ferry_wake_reader() - data or a connection arrived at @sk
+ * @sk: receiver
+ */
+void ferry_wake_reader(struct sock *sk)
+{
+	ferry_wake(sk, EPOLLIN | EPOLLRDNORM | EPOLLRDBAND, SOCK_WAKE_WAITD,
+		   POLL_IN);
+}
+
+/**
+ * ferry_write_space() - @peer has read from what @sk sent
+ * @sk: sender; woken if it waits and there is room again
+ * @peer: reader
+ *
+ * To be called after the room was made.
+ */
+void ferry_write_space(struct sock *sk, struct sock *peer)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+
+	/* Pairs with ferry_nospace(): either it sees the room or we see it. */
+	smp_mb();
+	if (likely(!READ_ONCE(fs->nospace)) || !ferry_writable(sk, peer))
+		return;
+
+	WRITE_ONCE(fs->nospace, 0);
+	ferry_wake(sk, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND, SOCK_WAKE_SPACE,
+		   POLL_OUT);
+}
+
+/**
+ * ferry_nospace() - @sk is about to wait for room
+ * @sk: sender
+ * @peer: receiver
+ *
+ * Return: true if there is none, and @sk will be woken.
+ */
+bool ferry_nospace(struct sock *sk, struct sock *peer)
+{
+	WRITE_ONCE(ferry_sk(sk)->nospace, 1);
+	/* Pairs with ferry_write_space(). */
+	smp_mb();
+	if (ferry_writable(sk, peer))
+		return false;
+
+	/* More than what is there now may never come: see ferry_readable(). */
+	if (unlikely(READ_ONCE(peer->sk_rcvlowat) > 1))
+		ferry_wake_reader(peer);
+	return true;
+}
+
+/**
+ * ferry_wake_state() - the connection of @sk changed
+ * @sk: socket whose peer shut down, closed, accepted or refused
+ *
+ * All who wait are woken whatever they wait for.
+ */
+void ferry_wake_state(struct sock *sk)
+{
+	struct socket_wq *wq;
+
+	rcu_read_lock();
+	wq = rcu_dereference(sk->sk_wq);
+	if (skwq_has_sleeper(wq))
+		wake_up_interruptible_all(&wq->wait);
+	rcu_read_unlock();
+	sk_wake_async(sk, SOCK_WAKE_WAITD, POLL_IN);
+}
+
+static __poll_t ferry_poll_connected(struct sock *sk, struct sock *peer)
+{
+	bool in_closed = ferry_recv_closed(sk, peer);
+	bool out_closed = ferry_send_closed(sk, peer);
+	__poll_t mask = 0;
+
+	if (in_closed)
+		mask |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+	else if (ferry_readable(sk, peer))
+		mask |= EPOLLIN | EPOLLRDNORM;
+
+	if (in_closed && out_closed)
+		mask |= EPOLLHUP;
+
+	if (out_closed || ferry_writable(sk, peer) || !ferry_nospace(sk, peer))
+		mask |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
+	return mask;
+}
+
+/**
+ * ferry_poll() - the poll mask, see rows E01-E09 of the contract
+ * @file: file of the socket
+ * @sock: the socket
+ * @wait: poll table
+ */
+__poll_t ferry_poll(struct file *file, struct socket *sock,
+		    struct poll_table_struct *wait)
+{
+	struct sock *sk = sock->sk;
+	struct ferry_sock *fs = ferry_sk(sk);
+	__poll_t mask = 0;
+
+	sock_poll_wait(file, sock, wait);
+
+	if (READ_ONCE(sk->sk_err) || !skb_queue_empty_lockless(&sk->sk_error_queue))
+		mask |= EPOLLERR |
+			(sock_flag(sk, SOCK_SELECT_ERR_QUEUE) ? EPOLLPRI : 0);
+
+	switch (smp_load_acquire(&sk->sk_state)) {
+	case TCP_LISTEN:
+		if (!list_empty_careful(&fs->accept_queue))
+			mask |= EPOLLIN | EPOLLRDNORM;
+		break;
+	case TCP_ESTABLISHED:
+		mask |= ferry_poll_connected(sk, fs->peer);
+		break;
+	case TCP_CLOSE:
+		mask |= EPOLLHUP | EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
+		break;
+	}
+	return mask;
+}

@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The byte stream: send and receive.
+ *
+ * Each direction of a connection has one producer side, whose calls take turns
+ * by the sender's send_lock, and one consumer side, whose calls take turns by
+ * the receiver's recv_lock. The sides share no lock while bytes move: the
+ * producer fills the last buffer and publishes @written, the consumer reads
+ * from the first and publishes @read, and none waits while the other copies.
+ *
+ * The consumer leaves the last buffer in the queue even when it has read all of
+ * it, so the producer may append to it at any time; what the producer finds
+ * completely read it fills again from the start. A conversation of small
+ * messages therefore allocates nothing.
+ *
+ * A new buffer is linked under the receiver's @lock, where a receiver that is
+ * being released says so (@dead). Release leaves the last buffer alone while a
+ * sender may be copying into it: whichever end is released second frees it.
+ */
+#include <linux/uio.h>
+
+#include "ferry.h"
+
+/* How much of a buffer size may one buffer take, so that room comes in steps. */
+#define FERRY_STREAM_STEPS	4
+
+/*
+ * What a sender gives beside the bytes. Nothing is referenced: it is valid for
+ * the call only.
+ */
+struct ferry_sender {
+	struct pid	*pid;
+	kuid_t		uid;
+	kgid_t		gid;
+};
+
+static bool ferry_may_append(const struct ferry_buf *buf,
+			     const struct ferry_sender *from)
+{
+	return !buf->shut && buf->pid == from->pid &&
+	       uid_eq(buf->uid, from->uid) && gid_eq(buf->gid, from->gid);
+}
+
+/* Append to the last buffer. Returns the bytes taken, 0 if it has no room. */
+static ssize_t ferry_stream_append(struct ferry_sock *to, struct msghdr *msg)
+{
+	struct ferry_buf *buf = to->tail;
+	size_t n;
+
+	/* Pairs with ferry_stream_consume(): the reader is done with the buffer. */
+	if (smp_load_acquire(&to->read) == to->written) {
+		buf->off = 0;
+		WRITE_ONCE(buf->len, 0);
+	}
+
+	n = min_t(size_t, buf->cap - buf->len, msg_data_left(msg));
+	if (!n)
+		return 0;
+
+	n = copy_from_iter(buf->data + buf->len, n, &msg->msg_iter);
+	if (unlikely(!n))
+		return -EFAULT;
+
+	WRITE_ONCE(buf->len, buf->len + n);
+	smp_store_release(&to->written, to->written + n);
+	return n;
+}
+
+/* Queue a new buffer. Returns the bytes taken. */
+static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
+				struct msghdr *msg,
+				const struct ferry_sender *from)
+{
+	unsigned long unread = to->written - READ_ONCE(to->read);
+	size_t left = msg_data_left(msg);
+	struct ferry_buf *buf;
+	size_t want, n;
+
+	/* Grow with what waits: memory stays in proportion to the bytes unread. */
+	want = max_t(size_t, left, unread);
+	want = min_t(size_t, want, min(READ_ONCE(sk->sk_sndbuf),
+				       READ_ONCE(to->sk.sk_rcvbuf)) /
+				   FERRY_STREAM_STEPS);
+	buf = ferry_buf_alloc(sk, want);
+	if (unlikely(!buf))
+		return -ENOMEM;
+
+	n = copy_from_iter(buf->data, min_t(size_t, buf->cap, left),
+			   &msg->msg_iter);
+	if (unlikely(!n)) {
+		ferry_buf_put(buf);
+		return -EFAULT;
+	}
+	buf->len = n;
+	buf->sk = sk;
+	buf->pid = get_pid(from->pid);
+	buf->uid = from->uid;
+	buf->gid = from->gid;
+
+	spin_lock(&to->lock);
+	if (unlikely(to->dead)) {
+		spin_unlock(&to->lock);
+		ferry_buf_put(buf);
+		return -EPIPE;
+	}
+	ferry_buf_charge(buf, &to->sk);
+	if (to->tail)
+		/* Pairs with ferry_stream_first(): nothing more is appended. */
+		smp_store_release(&to->tail->next, buf);
+	else
+		WRITE_ONCE(to->head, buf);
+	to->tail = buf;
+	spin_unlock(&to->lock);
+
+	smp_store_release(&to->written, to->written + n);
+	return n;
+}
+
+/* Queue some of the message. Returns the bytes taken, -EAGAIN without room. */
+static ssize_t ferry_stream_push(struct sock *sk, struct sock *peer,
+				 struct msghdr *msg,
+				 const struct ferry_sender *from)
+{
+	struct ferry_sock *to = ferry_sk(peer);
+	ssize_t n;
+
+	lockdep_assert_held(&ferry_sk(sk)->send_lock);
+
+	if (to->tail && ferry_may_append(to->tail, from)) {
+		n = ferry_stream_append(to, msg);
+		if (n)
+			return n;
+	}
+	if (!ferry_has_room(sk, peer))
+		return -EAGAIN;
+	return ferry_stream_add(sk, to, msg, from);
+}
+
+/* Wait until @sk may send more. Returns 0 to try again. */
+static int ferry_stream_wait_room(struct sock *sk, struct sock *peer,
+				  long *timeo)
+{
+	long left;
+
+	if (!*timeo) {
+		/* A poll after EAGAIN is told when there is room again. */
+		return ferry_nospace(sk, peer) ? -EAGAIN : 0;
+	}
+
+	left = wait_event_interruptible_timeout(*sk_sleep(sk),
+						!ferry_nospace(sk, peer) ||
+						ferry_send_closed(sk, peer) ||
+						READ_ONCE(sk->sk_err),
+						*timeo);
+	if (left < 0)
+		return sock_intr_errno(*timeo);
+	if (!left)
+		return -EAGAIN;
+	if (*timeo != MAX_SCHEDULE_TIMEOUT)
+		*timeo = left;
+	return 0;
+}
+
+/**
+ * ferry_stream_sendmsg() - send bytes
+ * @sock: socket
+ * @msg: message
+ * @len: its bytes
+ *
+ * A call is one piece as long as it need not wait for room.
+ *
+ * Context: process, may sleep.
+ * Return: bytes queued, or an error when there are none.
+ */
+int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
+{
+	struct sock *sk = sock->sk;
+	struct ferry_sock *fs = ferry_sk(sk);
+	struct ferry_sender from = { .pid = task_tgid(current) };
+	struct sock *peer;
+	size_t sent = 0;
+	long timeo;
+	int err;
+
+	if (unlikely(msg->msg_flags & MSG_OOB))
+		return -EOPNOTSUPP;
+
+	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
+	if (unlikely(smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)) {
+		err = ferry_wait_connected(sk, &timeo);
+		if (err)
+			return err;
+	}
+	if (unlikely(msg->msg_namelen))
+		return -EISCONN;
+
+	peer = fs->peer;
+	current_uid_gid(&from.uid, &from.gid);
+
+	mutex_lock(&fs->send_lock);
+	for (;;) {
+		ssize_t n;
+
+		if (unlikely(READ_ONCE(sk->sk_err))) {
+			/* With bytes sent the error is the next call's. */
+			err = sent ? 0 : sock_error(sk);
+			if (err || sent)
+				break;
+		}
+		if (unlikely(ferry_send_closed(sk, peer))) {
+			err = -EPIPE;
+			break;
+		}
+		err = 0;
+		if (sent == len)
+			break;
+
+		n = ferry_stream_push(sk, peer, msg, &from);
+		if (likely(n > 0)) {
+			sent += n;
+			if (ferry_readable(peer, sk))
+				ferry_wake_reader(peer);
+			continue;
+		}
+		err = n;
+		if (err == -EPIPE)
+			continue;
+		if (err != -EAGAIN)
+			break;
+
+		mutex_unlock(&fs->send_lock);
+		err = ferry_stream_wait_room(sk, peer, &timeo);
+		mutex_lock(&fs->send_lock);
+		if (err)
+			break;
+	}
+	mutex_unlock(&fs->send_lock);
+
+	if (unlikely(err == -EPIPE)) {
+		if (sent)
+			return sent;
+		if (!(msg->msg_flags & MSG_NOSIGNAL))
+			send_sig(SIGPIPE, current, 0);
+	}
+	return sent ? sent : err;
+}
+
+/*
+ * First buffer with unread bytes; frees those read to their end. To be called
+ * with unread bytes only.
+ */
+static struct ferry_buf *ferry_stream_first(struct ferry_sock *fs)
+{
+	struct ferry_buf *buf = READ_ONCE(fs->head);
+
+	for (;;) {
+		/* Before @len: with a follower the length is final. */
+		struct ferry_buf *next = smp_load_acquire(&buf->next);
+
+		if (buf->off < READ_ONCE(buf->len) || !next)
+			return buf;
+		WRITE_ONCE(fs->head, next);
+		ferry_buf_put(buf);
+		buf = next;
+	}
+}
+
+/**
+ * struct ferry_span - unread bytes of one buffer
+ * @buf: the buffer
+ * @off: where they begin in it
+ * @len: how many they are
+ */
+struct ferry_span {
+	struct ferry_buf	*buf;
+	u32			off;
+	u32			len;
+};
+
+/* Find the bytes @skip bytes ahead; @avail is what may be read in all. */
+static struct ferry_span ferry_stream_find(struct ferry_sock *fs,
+					   unsigned long avail, size_t skip)
+{
+	struct ferry_span span = { .buf = ferry_stream_first(fs) };
+
+	avail -= skip;
+	for (;;) {
+		struct ferry_buf *next = smp_load_acquire(&span.buf->next);
+
+		span.off = span.buf->off;
+		span.len = READ_ONCE(span.buf->len) - span.off;
+		if (skip < span.len)
+			break;
+		skip -= span.len;
+		span.buf = next;
+	}
+	span.off += skip;
+	span.len = min_t(unsigned long, span.len - skip, avail);
+	return span;
+}
+
+/* The reader has done with @n bytes of the first buffer. */
+static void ferry_stream_consume(struct ferry_sock *fs, struct ferry_buf *buf,
+				 u32 n)
+{
+	buf->off += n;
+	/* Pairs with ferry_stream_append(): last touch of the buffer. */
+	smp_store_release(&fs->read, fs->read + n);
+}
+
+/* Wait until more than @skip bytes are unread. Returns 0 to try again. */
+static int ferry_stream_wait_data(struct sock *sk, struct sock *peer,
+				  size_t skip, long *timeo)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	long left;
+
+	left = wait_event_interruptible_timeout(*sk_sleep(sk),
+						READ_ONCE(fs->written) -
+						READ_ONCE(fs->read) > skip ||
+						ferry_recv_closed(sk, peer) ||
+						READ_ONCE(sk->sk_err),
+						*timeo);
+	if (left < 0)
+		return sock_intr_errno(*timeo);
+	if (*timeo != MAX_SCHEDULE_TIMEOUT)
+		*timeo = left;
+	return 0;
+}
+
+/*
+ * Why can a reader that found no data not have any? Returns 0 at the end of
+ * the stream, 1 to look again or wait.
+ */
+static int ferry_stream_no_data(struct sock *sk, struct sock *peer, size_t skip)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+
+	if (READ_ONCE(sk->sk_err)) {
+		int err = sock_error(sk);
+
+		if (err)
+			return err;
+	}
+	if (!ferry_recv_closed(sk, peer))
+		return 1;
+
+	/* What was queued before the end is read before the end. */
+	return smp_load_acquire(&fs->written) - fs->read > skip;
+}
+
+/**
+ * ferry_stream_recvmsg() - receive bytes
+ * @sock: socket
+ * @msg: where to
+ * @len: bytes wanted
+ * @flags: MSG_PEEK, MSG_WAITALL, MSG_DONTWAIT, MSG_TRUNC
+ *
+ * With MSG_TRUNC bytes are taken and thrown away, as TCP does.
+ *
+ * Context: process, may sleep.
+ * Return: bytes received, 0 at the end of the stream, or an error.
+ */
+int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
+			 int flags)
+{
+	struct sock *sk = sock->sk;
+	struct ferry_sock *fs = ferry_sk(sk);
+	bool peek = flags & MSG_PEEK;
+	size_t copied = 0, skip = 0;
+	struct sock *peer;
+	size_t target;
+	long timeo;
+	int err = 0;
+
+	if (unlikely(flags & MSG_OOB))
+		return -EOPNOTSUPP;
+	if (unlikely(flags & MSG_ERRQUEUE))
+		return -EAGAIN;
+
+	timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
+	if (unlikely(smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)) {
+		err = ferry_wait_connected(sk, &timeo);
+		if (err)
+			return err;
+	}
+	peer = fs->peer;
+	target = sock_rcvlowat(sk, flags & MSG_WAITALL, len);
+
+	mutex_lock(&fs->recv_lock);
+	if (unlikely(peek))
+		skip = max(sk_peek_offset(sk, flags), 0);
+
+	do {
+		unsigned long avail = smp_load_acquire(&fs->written) - fs->read;
+		struct ferry_span span;
+		size_t n;
+
+		if (avail <= skip) {
+			if (copied >= target ||
+			    (peek && copied && READ_ONCE(ferry_sk(peer)->nospace)))
+				break;
+			err = ferry_stream_no_data(sk, peer, skip);
+			if (err <= 0)
+				break;
+			err = -EAGAIN;
+			if (!timeo)
+				break;
+			mutex_unlock(&fs->recv_lock);
+			err = ferry_stream_wait_data(sk, peer, skip, &timeo);
+			mutex_lock(&fs->recv_lock);
+			if (err)
+				break;
+			continue;
+		}
+
+		span = ferry_stream_find(fs, avail, skip);
+		n = min_t(size_t, span.len, len - copied);
+		if (likely(!(flags & MSG_TRUNC)))
+			n = copy_to_iter(span.buf->data + span.off, n,
+					 &msg->msg_iter);
+		if (unlikely(!n && len)) {
+			err = -EFAULT;
+			break;
+		}
+		copied += n;
+		if (unlikely(peek)) {
+			skip += n;
+			sk_peek_offset_fwd(sk, n);
+			continue;
+		}
+		ferry_stream_consume(fs, span.buf, n);
+		if (READ_ONCE(sk->sk_peek_off) >= 0)
+			sk_peek_offset_bwd(sk, n);
+		ferry_write_space(peer, sk);
+	} while (copied < len);
+	mutex_unlock(&fs->recv_lock);
+
+	return copied ? copied : err;
+}
+
+/**
+ * ferry_stream_purge() - @sk is being released: drop what is unread
+ * @sk: a stream nobody reads any more
+ *
+ * The last buffer stays while the peer may still be copying into it; the peer's
+ * ferry_stream_finish() frees it.
+ *
+ * Return: true if there was something unread.
+ */
+bool ferry_stream_purge(struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	struct ferry_buf *buf, *next, *last;
+
+	spin_lock(&fs->lock);
+	fs->dead = 1;
+	buf = fs->head;
+	last = fs->finished ? NULL : fs->tail;
+	fs->head = last;
+	spin_unlock(&fs->lock);
+
+	for (; buf && buf != last; buf = next) {
+		next = buf->next;
+		ferry_buf_put(buf);
+	}
+	return READ_ONCE(fs->written) != fs->read;
+}
+
+/**
+ * ferry_stream_finish() - nothing will ever be sent to @sk again
+ * @sk: the peer of a stream that is being released
+ */
+void ferry_stream_finish(struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	struct ferry_buf *buf = NULL;
+
+	spin_lock(&fs->lock);
+	fs->finished = 1;
+	if (fs->dead)
+		swap(buf, fs->head);
+	spin_unlock(&fs->lock);
+
+	ferry_buf_put_list(buf);
+}

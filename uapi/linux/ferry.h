@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+#ifndef _UAPI_LINUX_FERRY_H
+#define _UAPI_LINUX_FERRY_H
+
+#include <linux/socket.h>
+#include <linux/types.h>
+
+/*
+ * The number of AF_ASH, which Linux reserves and never implemented: a module
+ * cannot raise AF_MAX, so the family takes a number below it.
+ */
+#define AF_FERRY	18
+#define PF_FERRY	AF_FERRY
+
+/* Level of the family's own socket options and of its control messages. */
+#define SOL_FERRY	400
+
+/* Longest service name in bytes. */
+#define FERRY_NAME_MAX	108
+
+/**
+ * enum ferry_scope - from where a bound name can be reached
+ * @FERRY_SCOPE_HOST: from sockets of the same network namespace only
+ * @FERRY_SCOPE_NETWORK: also by the carriers that arrive at sfy_node
+ */
+enum ferry_scope {
+	FERRY_SCOPE_HOST	= 0,
+	FERRY_SCOPE_NETWORK	= 1,
+};
+
+/**
+ * struct sockaddr_ferry - address of a service
+ * @sfy_family: AF_FERRY
+ * @sfy_scope: one of enum ferry_scope
+ * @sfy_node: IPv6 or v4-mapped address in network byte order; all zero means
+ *	this host (connect, sendto) or any local address (bind)
+ * @sfy_name: the name, any bytes; it is as long as the address length given to
+ *	the system call says, see ferry_name_len(). No NUL is needed or stripped.
+ *
+ * 128 bytes without padding, the same for 32- and 64-bit programs.
+ */
+struct sockaddr_ferry {
+	__kernel_sa_family_t	sfy_family;
+	__u16			sfy_scope;
+	__u8			sfy_node[16];
+	char			sfy_name[FERRY_NAME_MAX];
+};
+
+/* Bytes before the name: the address length of an empty name. */
+#define FERRY_ADDR_HDR	20
+
+/* Address length to pass for a name of @name_len bytes. */
+#define FERRY_ADDR_LEN(name_len)	(FERRY_ADDR_HDR + (name_len))
+
+/* Options of level SOL_FERRY. */
+#define FERRY_MODE		1	/* __u32: access mode of the bound name, 0..0777 */
+#define FERRY_PASSRIGHTS	2	/* int: 0 makes senders of descriptors fail with EPERM */
+#define FERRY_BROADCAST_POLICY	3	/* int: enum ferry_broadcast_policy */
+#define FERRY_INFO		4	/* struct ferry_info, read-only */
+
+/* Control message of level SOL_FERRY that comes with MSG_ERRQUEUE. */
+#define FERRY_RECVERR		5	/* struct sock_extended_err, then the offender's address */
+
+/**
+ * enum ferry_broadcast_policy - what a broadcast does to a receiver without room
+ * @FERRY_BROADCAST_DROP: the message is dropped and counted (default)
+ * @FERRY_BROADCAST_DISCONNECT: the receiver gets the error ENOBUFS
+ */
+enum ferry_broadcast_policy {
+	FERRY_BROADCAST_DROP		= 0,
+	FERRY_BROADCAST_DISCONNECT	= 1,
+};
+
+#endif /* _UAPI_LINUX_FERRY_H */
