@@ -24,6 +24,7 @@ static void ferry_sock_destruct(struct sock *sk)
 	WARN_ON_ONCE(fs->head);
 	WARN_ON_ONCE(atomic_read(&sk->sk_rmem_alloc));
 	WARN_ON_ONCE(refcount_read(&sk->sk_wmem_alloc));
+	ferry_inflight_forget(sk);
 	if (fs->addr)
 		ferry_addr_put(fs->addr);
 	sock_prot_inuse_add(sock_net(sk), sk->sk_prot, -1);
@@ -58,9 +59,15 @@ struct sock *ferry_sock_alloc(struct net *net, struct socket *sock, int type,
 	INIT_LIST_HEAD(&fs->node);
 	INIT_LIST_HEAD(&fs->accept_queue);
 	INIT_LIST_HEAD(&fs->connect_queue);
-	mutex_init(&fs->send_lock);
-	mutex_init(&fs->recv_lock);
 	spin_lock_init(&fs->lock);
+	if (type == SOCK_DGRAM) {
+		ferry_relay_init(fs);
+		/* Senders find their peer under RCU. */
+		sock_set_flag(sk, SOCK_RCU_FREE);
+	} else {
+		mutex_init(&fs->send_lock);
+		mutex_init(&fs->recv_lock);
+	}
 
 	sock_prot_inuse_add(net, sk->sk_prot, 1);
 	return sk;
@@ -114,13 +121,29 @@ out:
 static int ferry_getname(struct socket *sock, struct sockaddr *uaddr, int peer)
 {
 	struct sock *sk = sock->sk;
+	int len;
 
-	if (peer) {
-		if (smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)
-			return -ENOTCONN;
-		sk = ferry_sk(sk)->peer;
-	}
-	return ferry_addr_copy(uaddr, smp_load_acquire(&ferry_sk(sk)->addr));
+	if (!peer)
+		return ferry_addr_copy(uaddr,
+				       smp_load_acquire(&ferry_sk(sk)->addr));
+
+	if (smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)
+		return -ENOTCONN;
+	sk = ferry_peer_get(sk);
+	if (!sk)
+		return -ENOTCONN;
+	len = ferry_addr_copy(uaddr, smp_load_acquire(&ferry_sk(sk)->addr));
+	sock_put(sk);
+	return len;
+}
+
+/* Bytes sent and not yet read, or to be read, on a byte stream. */
+static unsigned long ferry_stream_queued(const struct ferry_sock *fs)
+{
+	/* In this order: the reader never overtakes the writer. */
+	unsigned long read = smp_load_acquire(&fs->read);
+
+	return READ_ONCE(fs->written) - read;
 }
 
 static int ferry_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
@@ -129,21 +152,19 @@ static int ferry_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 	const struct ferry_sock *fs = ferry_sk(sk);
 	unsigned long n = 0;
 
-	switch (cmd) {
-	case SIOCINQ:
-	case SIOCOUTQ:
-		if (READ_ONCE(sk->sk_state) == TCP_LISTEN)
-			return -EINVAL;
-		if (smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)
-			break;
-		if (cmd == SIOCOUTQ)
-			fs = ferry_sk(fs->peer);
-		/* In this order: the reader never overtakes the writer. */
-		n = smp_load_acquire(&fs->read);
-		n = READ_ONCE(fs->written) - n;
-		break;
-	default:
+	if (cmd != SIOCINQ && cmd != SIOCOUTQ)
 		return -ENOIOCTLCMD;
+	if (READ_ONCE(sk->sk_state) == TCP_LISTEN)
+		return -EINVAL;
+
+	if (sk->sk_type == SOCK_STREAM) {
+		if (smp_load_acquire(&sk->sk_state) == TCP_ESTABLISHED)
+			n = ferry_stream_queued(cmd == SIOCINQ ?
+						fs : ferry_sk(fs->peer));
+	} else if (cmd == SIOCINQ) {
+		n = ferry_record_next_len(sk);
+	} else {
+		n = atomic_read(&fs->unread);
 	}
 	return put_user(min_t(unsigned long, n, INT_MAX), (int __user *)arg);
 }
@@ -182,15 +203,78 @@ static const struct proto_ops ferry_stream_ops = {
 	.set_rcvlowat	= ferry_set_rcvlowat,
 };
 
+static const struct proto_ops ferry_seqpacket_ops = {
+	.family		= PF_FERRY,
+	.owner		= THIS_MODULE,
+	.release	= ferry_release,
+	.bind		= ferry_bind,
+	.connect	= ferry_connect,
+	.socketpair	= ferry_socketpair,
+	.accept		= ferry_accept,
+	.getname	= ferry_getname,
+	.poll		= ferry_poll,
+	.ioctl		= ferry_ioctl,
+#ifdef CONFIG_COMPAT
+	.compat_ioctl	= ferry_compat_ioctl,
+#endif
+	.gettstamp	= sock_gettstamp,
+	.listen		= ferry_listen,
+	.shutdown	= ferry_shutdown,
+	.setsockopt	= ferry_setsockopt,
+	.getsockopt	= ferry_getsockopt,
+	.sendmsg	= ferry_seqpacket_sendmsg,
+	.recvmsg	= ferry_record_recvmsg,
+	.mmap		= sock_no_mmap,
+	.set_peek_off	= sk_set_peek_off,
+};
+
+static const struct proto_ops ferry_dgram_ops = {
+	.family		= PF_FERRY,
+	.owner		= THIS_MODULE,
+	.release	= ferry_release,
+	.bind		= ferry_bind,
+	.connect	= ferry_dgram_connect,
+	.socketpair	= ferry_socketpair,
+	.accept		= sock_no_accept,
+	.getname	= ferry_getname,
+	.poll		= ferry_poll,
+	.ioctl		= ferry_ioctl,
+#ifdef CONFIG_COMPAT
+	.compat_ioctl	= ferry_compat_ioctl,
+#endif
+	.gettstamp	= sock_gettstamp,
+	.listen		= sock_no_listen,
+	.shutdown	= ferry_shutdown,
+	.setsockopt	= ferry_setsockopt,
+	.getsockopt	= ferry_getsockopt,
+	.sendmsg	= ferry_dgram_sendmsg,
+	.recvmsg	= ferry_record_recvmsg,
+	.mmap		= sock_no_mmap,
+	.set_peek_off	= sk_set_peek_off,
+};
+
 static int ferry_create(struct net *net, struct socket *sock, int protocol,
 			int kern)
 {
-	if (sock->type != SOCK_STREAM)
+	const struct proto_ops *ops;
+
+	switch (sock->type) {
+	case SOCK_STREAM:
+		ops = &ferry_stream_ops;
+		break;
+	case SOCK_SEQPACKET:
+		ops = &ferry_seqpacket_ops;
+		break;
+	case SOCK_DGRAM:
+		ops = &ferry_dgram_ops;
+		break;
+	default:
 		return -ESOCKTNOSUPPORT;
+	}
 	if (protocol)
 		return -EPROTONOSUPPORT;
 
-	sock->ops = &ferry_stream_ops;
+	sock->ops = ops;
 	ferry_custom_sockopt(sock);
 	return ferry_sock_alloc(net, sock, sock->type, kern) ? 0 : -ENOMEM;
 }
@@ -224,6 +308,10 @@ static int __init ferry_init(void)
 
 	BUILD_BUG_ON(sizeof(struct sockaddr_ferry) != 128);
 	BUILD_BUG_ON(offsetof(struct sockaddr_ferry, sfy_name) != FERRY_ADDR_HDR);
+
+	/* Who is never told of SO_PASSSEC must always expect it. */
+	if (!FERRY_SEES_SOL_SOCKET)
+		static_branch_enable(&ferry_passsec_used);
 
 	err = ferry_buf_init();
 	if (err)

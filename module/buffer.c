@@ -77,6 +77,8 @@ struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want)
  */
 void ferry_buf_charge(struct ferry_buf *buf, struct sock *to)
 {
+	if (buf->sk->sk_type != SOCK_STREAM)
+		atomic_add(buf->len, &ferry_sk(buf->sk)->unread);
 	refcount_add(buf->truesize, &buf->sk->sk_wmem_alloc);
 	atomic_add(buf->truesize, &to->sk_rmem_alloc);
 	buf->to = to;
@@ -87,9 +89,14 @@ static void ferry_buf_uncharge(struct ferry_buf *buf)
 	struct sock *sk = buf->sk;
 
 	atomic_sub(buf->truesize, &buf->to->sk_rmem_alloc);
+	if (sk->sk_type != SOCK_STREAM)
+		atomic_sub(buf->len, &ferry_sk(sk)->unread);
 	/* sk_free() gives back the last byte, and the socket if it was its last. */
 	WARN_ON_ONCE(refcount_sub_and_test(buf->truesize - 1,
 					   &sk->sk_wmem_alloc));
+	/* Only here a datagram's sender is sure to exist. */
+	if (sk->sk_type == SOCK_DGRAM)
+		ferry_write_space(sk, NULL);
 	sk_free(sk);
 }
 
@@ -104,11 +111,8 @@ void ferry_buf_put(struct ferry_buf *buf)
 	if (!refcount_dec_and_test(&buf->refs))
 		return;
 
-	if (buf->fp) {
-		struct scm_cookie scm = { .fp = buf->fp };
-
-		__scm_destroy(&scm);
-	}
+	if (buf->rights)
+		ferry_rights_put(buf->rights);
 	put_pid(buf->pid);
 	if (buf->from)
 		ferry_addr_put(buf->from);
@@ -129,6 +133,64 @@ void ferry_buf_put_list(struct ferry_buf *buf)
 		next = buf->next;
 		ferry_buf_put(buf);
 	}
+}
+
+/**
+ * ferry_queue_purge() - @sk is being released: drop what is unread
+ * @sk: a socket nobody reads any more
+ *
+ * The last buffer of a byte stream stays while the peer may still be copying
+ * into it; the peer's ferry_queue_finish() frees it. What it carries goes now.
+ *
+ * Return: true if there was something unread.
+ */
+bool ferry_queue_purge(struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	struct ferry_buf *buf, *next, *last = NULL;
+	struct ferry_rights *rights = NULL;
+	bool unread;
+
+	spin_lock(&fs->lock);
+	fs->dead = 1;
+	/* After @dead: who finds that nobody reads finds out why. */
+	smp_store_release(&sk->sk_shutdown, SHUTDOWN_MASK);
+	buf = fs->head;
+	unread = buf;
+	if (sk->sk_type == SOCK_STREAM) {
+		unread = READ_ONCE(fs->written) != fs->read;
+		last = fs->finished ? NULL : fs->tail;
+	}
+	if (last)
+		swap(last->rights, rights);
+	fs->head = last;
+	spin_unlock(&fs->lock);
+
+	for (; buf && buf != last; buf = next) {
+		next = buf->next;
+		ferry_buf_put(buf);
+	}
+	if (rights)
+		ferry_rights_put(rights);
+	return unread;
+}
+
+/**
+ * ferry_queue_finish() - nothing will ever be sent to @sk again
+ * @sk: the peer of a stream that is being released
+ */
+void ferry_queue_finish(struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	struct ferry_buf *buf = NULL;
+
+	spin_lock(&fs->lock);
+	fs->finished = 1;
+	if (fs->dead)
+		swap(buf, fs->head);
+	spin_unlock(&fs->lock);
+
+	ferry_buf_put_list(buf);
 }
 
 /**

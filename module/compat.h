@@ -23,11 +23,15 @@
  * ferry_custom_sockopt() asks it to let the family look at it first.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+#define FERRY_SEES_SOL_SOCKET	true
+
 static inline void ferry_custom_sockopt(struct socket *sock)
 {
 	set_bit(SOCK_CUSTOM_SOCKOPT, &sock->flags);
 }
 #else
+#define FERRY_SEES_SOL_SOCKET	false
+
 static inline void ferry_custom_sockopt(struct socket *sock)
 {
 }

@@ -113,6 +113,8 @@ static void ferry_establish(struct sock *sk, struct sock *child,
 	lockdep_assert_held(&ferry_sk(listener)->lock);
 
 	ferry_copy_peercred(sk, listener);
+	ferry_sk(child)->listener = listener;
+	WRITE_ONCE(ferry_sk(child)->unaccepted, 1);
 	ferry_link(sk, child);
 	list_add_tail(&ferry_sk(child)->node, &ferry_sk(listener)->accept_queue);
 	sk_acceptq_added(listener);
@@ -311,6 +313,93 @@ out:
 }
 
 /**
+ * ferry_peer_get() - the connected peer with a reference
+ * @sk: socket of any type
+ *
+ * Return: the peer, or NULL.
+ */
+struct sock *ferry_peer_get(struct sock *sk)
+{
+	struct sock *peer;
+
+	rcu_read_lock();
+	peer = READ_ONCE(ferry_sk(sk)->peer);
+	if (peer && !refcount_inc_not_zero(&peer->sk_refcnt))
+		peer = NULL;
+	rcu_read_unlock();
+	return peer;
+}
+
+/* Set the peer of a datagram socket; uses up a reference on @peer. */
+static void ferry_dgram_set_peer(struct sock *sk, struct sock *peer)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	struct sock *old;
+
+	spin_lock(&fs->lock);
+	old = fs->peer;
+	WRITE_ONCE(fs->peer, peer);
+	WRITE_ONCE(sk->sk_state, peer ? TCP_ESTABLISHED : TCP_CLOSE);
+	spin_unlock(&fs->lock);
+
+	if (old) {
+		ferry_relay_stop(sk, old);
+		/* Datagram sockets are freed after a grace period. */
+		sock_put(old);
+	}
+}
+
+/**
+ * ferry_dgram_dissolve() - the peer has gone: a datagram socket has none
+ * @sk: datagram socket
+ * @peer: the peer that is meant; if it is no longer the peer nothing happens
+ *
+ * Context: process, no lock of @sk held.
+ */
+void ferry_dgram_dissolve(struct sock *sk, struct sock *peer)
+{
+	lock_sock(sk);
+	if (peer && ferry_sk(sk)->peer == peer)
+		ferry_dgram_set_peer(sk, NULL);
+	release_sock(sk);
+}
+
+/**
+ * ferry_dgram_connect() - connect(2) of DGRAM
+ * @sock: socket
+ * @uaddr: default destination and only sender, or AF_UNSPEC to have none
+ * @len: its length
+ * @flags: of the file
+ *
+ * Return: 0 or an error, see af_ferry(7).
+ */
+int ferry_dgram_connect(struct socket *sock, struct sockaddr *uaddr, int len,
+			int flags)
+{
+	struct sock *sk = sock->sk, *peer = NULL;
+	int err = 0;
+
+	if (len < (int)sizeof(uaddr->sa_family))
+		return -EINVAL;
+	if (uaddr->sa_family != AF_UNSPEC) {
+		err = ferry_addr_check(uaddr, len);
+		if (err)
+			return err;
+		if (len == FERRY_ADDR_HDR)
+			return -EINVAL;
+		peer = ferry_name_find(sk, (struct sockaddr_ferry *)uaddr, len);
+		if (IS_ERR(peer))
+			return PTR_ERR(peer);
+	}
+
+	lock_sock(sk);
+	ferry_dgram_set_peer(sk, peer);
+	sock->state = peer ? SS_CONNECTED : SS_UNCONNECTED;
+	release_sock(sk);
+	return 0;
+}
+
+/**
  * ferry_listen() - listen(2)
  * @sock: bound socket
  * @backlog: connections that may wait, already capped by somaxconn
@@ -351,6 +440,8 @@ static struct sock *ferry_accept_first(struct sock *listener)
 					 node);
 	if (child) {
 		list_del_init(&child->node);
+		WRITE_ONCE(child->unaccepted, 0);
+		child->listener = NULL;
 		sk_acceptq_removed(listener);
 		ferry_promote(listener);
 	}
@@ -451,6 +542,8 @@ static void ferry_listen_stop(struct sock *listener)
 
 	list_for_each_entry_safe(child, next, &children, node) {
 		list_del_init(&child->node);
+		child->unaccepted = 0;
+		child->listener = NULL;
 		if (child->peer) {
 			WRITE_ONCE(child->peer->sk_err, ECONNRESET);
 			sk_error_report(child->peer);
@@ -502,15 +595,18 @@ void ferry_disconnect(struct sock *sk)
 		ferry_forget_listener(sk);
 	}
 
-	/* Before the purge: a sender that finds the queue dead sees why. */
-	smp_store_release(&sk->sk_shutdown, SHUTDOWN_MASK);
-	unread = ferry_stream_purge(sk);
+	unread = ferry_queue_purge(sk);
+	if (!ferry_connects(sk)) {
+		wake_up_interruptible_all(&fs->senders);
+		ferry_dgram_dissolve(sk, fs->peer);
+		return;
+	}
 
 	peer = fs->peer;
 	if (!peer)
 		return;
 	fs->peer = NULL;
-	ferry_stream_finish(peer);
+	ferry_queue_finish(peer);
 	if (unread) {
 		WRITE_ONCE(peer->sk_err, ECONNRESET);
 		sk_error_report(peer);
@@ -547,7 +643,10 @@ int ferry_shutdown(struct socket *sock, int how)
 		break;
 	case TCP_ESTABLISHED:
 		smp_store_release(&sk->sk_shutdown, sk->sk_shutdown | how);
-		peer = ferry_sk(sk)->peer;
+		if (ferry_connects(sk))
+			peer = ferry_sk(sk)->peer;
+		else
+			wake_up_interruptible_all(&ferry_sk(sk)->senders);
 		break;
 	default:
 		err = -ENOTCONN;

@@ -46,6 +46,7 @@
 #include "compat.h"
 
 struct ferry_name;
+struct ferry_vertex;
 
 /**
  * struct ferry_addr - an address, never changed once made
@@ -62,6 +63,48 @@ struct ferry_addr {
 };
 
 /**
+ * struct ferry_rights - descriptors that travel with a message
+ * @refs: the message, and those who peek at it
+ * @fp: the files
+ * @node: in the receiver's vertex of the graph; see inflight.c
+ * @uid: who pays for them
+ * @count: how many they are
+ * @sockets: sockets of the family are among them
+ * @charged: @uid's account has them
+ * @queued: @node is in a list
+ *
+ * The sender's until it is part of a queued buffer, then whoever's takes it out.
+ */
+struct ferry_rights {
+	refcount_t		refs;
+	struct scm_fp_list	*fp;
+	struct list_head	node;
+	unsigned long		uid;
+	u16			count;
+	bool			sockets;
+	bool			charged;
+	bool			queued;
+};
+
+/**
+ * struct ferry_sender - who sends a message, and what beside the payload
+ * @pid: process; valid for the call
+ * @uid: its uid
+ * @gid: its gid
+ * @secid: its security label
+ * @rights: descriptors, until a buffer takes them over
+ * @pid_ref: reference behind @pid when it is not the caller's own
+ */
+struct ferry_sender {
+	struct pid		*pid;
+	kuid_t			uid;
+	kgid_t			gid;
+	u32			secid;
+	struct ferry_rights	*rights;
+	struct pid		*pid_ref;
+};
+
+/**
  * struct ferry_buf - payload that waits to be read
  * @next: following buffer of the queue; on a byte stream its publication tells
  *	the reader that the writer has done with this buffer
@@ -75,13 +118,14 @@ struct ferry_addr {
  * @eor: last buffer of a record
  * @msg_eor: the sender gave MSG_EOR, or the record is empty
  * @shut: nothing may be appended (it carries descriptors)
+ * @peeked: a peek with an offset has shown it (records); guarded by the queue's @lock
  * @sk: sender; kept alive by the charge to its sk_wmem_alloc
  * @to: receiver, charged in sk_rmem_alloc
  * @pid: sender's process
  * @uid: sender's uid
  * @gid: sender's gid
  * @secid: sender's security label
- * @fp: descriptors, or NULL
+ * @rights: descriptors, or NULL
  * @from: sender's address, or NULL when it has none (records)
  * @data: the payload
  */
@@ -96,13 +140,14 @@ struct ferry_buf {
 	u8			eor:1,
 				msg_eor:1,
 				shut:1;
+	u8			peeked;
 	u32			secid;
 	struct sock		*sk;
 	struct sock		*to;
 	struct pid		*pid;
 	kuid_t			uid;
 	kgid_t			gid;
-	struct scm_fp_list	*fp;
+	struct ferry_rights	*rights;
 	struct ferry_addr	*from;
 	u8			data[];
 };
@@ -114,31 +159,40 @@ struct ferry_buf {
  * @name: entry of the name table this socket is bound to; guarded by names_lock
  * @name_node: in @name's list of sockets; guarded by names_lock, read under RCU
  * @peer: the connected peer with a reference. On STREAM and SEQPACKET set once
- *	before the socket becomes TCP_ESTABLISHED and dropped by release
- * @listener: with a reference, the listener that this socket waits for (TCP_SYN_SENT);
- *	guarded by that listener's @lock
+ *	before the socket becomes TCP_ESTABLISHED and dropped by release; on DGRAM
+ *	written under lock_sock() and @lock, read under RCU or @lock
+ * @listener: a socket that connects: the listener it waits for, with a reference;
+ *	a child: its listener while @unaccepted. Guarded by that listener's @lock
  * @child: while waiting, the peer made for this socket; guarded like @listener
  * @node: in the listener's @accept_queue (a child) or @connect_queue (a waiting
  *	socket); guarded by the listener's @lock
  * @accept_queue: listener: children ready for accept(2); guarded by @lock
  * @connect_queue: listener: sockets that wait for a place; guarded by @lock
- * @send_lock: serialises senders of a byte stream
+ * @vertex: what inflight.c knows of the socket, or NULL; guarded by its lock
+ * @unread: records: bytes sent and not yet read
  * @lock: guards the queue's links, @dead and the listener's queues
  * @dead: released; nothing may be queued any more. Guarded by @lock
+ * @unaccepted: in a listener's queue, whose @lock guards it
  * @finished: the peer is released; nothing will be queued any more. Guarded by @lock
  * @nospace: a sender or a poll found no room and wants to be woken; any context
+ *
+ * @refuse_rights: FERRY_PASSRIGHTS is 0
+ * @send_lock: serialises senders of a byte stream
+ * @recv_lock: serialises readers of a byte stream
+ * @senders: DGRAM: who found this receiver full
+ * @relay: DGRAM: this socket's entry in its peer's @senders, which wakes those
+ *	who poll it. Guarded by that queue's lock
  *
  * The receive queue. On a byte stream it has one producer (the peer, under its
  * @send_lock) and one consumer (under @recv_lock); they meet in @written and
  * @read alone. On records everything is guarded by @lock.
  *
- * @recv_lock: serialises readers of a byte stream
  * @head: first buffer; the consumer's
  * @read: bytes consumed since the socket was made; the consumer's, published
- *	with release after the last touch of a buffer
+ *	with release after the last touch of a buffer (byte stream)
  * @tail: last buffer; the producer's
- * @written: bytes queued since the socket was made; the producer's, published
- *	with release
+ * @written: bytes (byte stream) or records queued since the socket was made; the
+ *	producer's, published with release
  */
 struct ferry_sock {
 	struct sock		sk;
@@ -152,13 +206,25 @@ struct ferry_sock {
 	struct list_head	node;
 	struct list_head	accept_queue;
 	struct list_head	connect_queue;
-	struct mutex		send_lock;
+	struct ferry_vertex	*vertex;
+	atomic_t		unread;
 	spinlock_t		lock;
 	u8			dead;
 	u8			finished;
+	u8			unaccepted;
 	u8			nospace;
+	u8			refuse_rights;
 
-	struct mutex		recv_lock;
+	union {
+		struct {
+			struct mutex		send_lock;
+			struct mutex		recv_lock;
+		};
+		struct {
+			wait_queue_head_t	senders;
+			wait_queue_entry_t	relay;
+		};
+	};
 	struct ferry_buf	*head;
 	unsigned long		read;
 
@@ -227,12 +293,35 @@ struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want);
 void ferry_buf_charge(struct ferry_buf *buf, struct sock *to);
 void ferry_buf_put(struct ferry_buf *buf);
 void ferry_buf_put_list(struct ferry_buf *buf);
+bool ferry_queue_purge(struct sock *sk);
+void ferry_queue_finish(struct sock *sk);
 int ferry_buf_init(void);
 void ferry_buf_exit(void);
+
+/* cmsg.c */
+DECLARE_STATIC_KEY_FALSE(ferry_passsec_used);
+int ferry_cmsg_send(struct socket *sock, struct msghdr *msg,
+		    struct ferry_sender *from);
+void ferry_cmsg_sent(struct ferry_sender *from);
+void ferry_cmsg_attach(struct ferry_buf *buf, struct ferry_sender *from);
+bool ferry_cmsg_wanted(const struct socket *sock);
+void ferry_cmsg_take(struct ferry_buf *buf, struct scm_cookie *scm);
+void ferry_cmsg_peek(const struct ferry_buf *buf,
+		     const struct ferry_rights *rights, struct scm_cookie *scm);
+
+/* inflight.c */
+struct ferry_rights *ferry_rights_alloc(void);
+int ferry_rights_fget(struct ferry_rights *rights, int fd);
+struct scm_fp_list *ferry_rights_take(struct ferry_rights *rights);
+void ferry_rights_put(struct ferry_rights *rights);
+int ferry_inflight_add(struct ferry_rights *rights, struct sock *to);
+void ferry_inflight_del(struct ferry_rights *rights);
+void ferry_inflight_forget(struct sock *sk);
 
 /* name.c */
 struct ferry_addr *ferry_addr_make(const struct sockaddr_ferry *sa, int len);
 void ferry_addr_put(struct ferry_addr *addr);
+struct ferry_addr *ferry_addr_get_own(struct sock *sk);
 int ferry_addr_check(const struct sockaddr *uaddr, int len);
 int ferry_addr_copy(struct sockaddr *uaddr, const struct ferry_addr *addr);
 int ferry_name_bind(struct sock *sk, struct ferry_addr *addr);
@@ -246,6 +335,10 @@ void ferry_name_net_exit(struct ferry_net *fn);
 /* connection.c */
 int ferry_connect(struct socket *sock, struct sockaddr *uaddr, int len,
 		  int flags);
+int ferry_dgram_connect(struct socket *sock, struct sockaddr *uaddr, int len,
+			int flags);
+void ferry_dgram_dissolve(struct sock *sk, struct sock *peer);
+struct sock *ferry_peer_get(struct sock *sk);
 int ferry_listen(struct socket *sock, int backlog);
 int ferry_accept(struct socket *sock, struct socket *newsock,
 		 FERRY_ACCEPT_PARAMS);
@@ -258,8 +351,14 @@ int ferry_wait_connected(struct sock *sk, long *timeo);
 int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 			 int flags);
-bool ferry_stream_purge(struct sock *sk);
-void ferry_stream_finish(struct sock *sk);
+
+/* record.c */
+int ferry_seqpacket_sendmsg(struct socket *sock, struct msghdr *msg,
+			    size_t len);
+int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
+int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
+			 int flags);
+size_t ferry_record_next_len(struct sock *sk);
 
 /* poll.c */
 bool ferry_has_room(const struct sock *sk, const struct sock *peer);
@@ -269,6 +368,8 @@ bool ferry_nospace(struct sock *sk, struct sock *peer);
 void ferry_wake_reader(struct sock *sk);
 void ferry_write_space(struct sock *sk, struct sock *peer);
 void ferry_wake_state(struct sock *sk);
+void ferry_relay_init(struct ferry_sock *fs);
+void ferry_relay_stop(struct sock *sk, struct sock *peer);
 __poll_t ferry_poll(struct file *file, struct socket *sock,
 		    struct poll_table_struct *wait);
 

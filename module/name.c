@@ -119,6 +119,16 @@ void ferry_addr_put(struct ferry_addr *addr)
 		kfree(addr);
 }
 
+/* ferry_addr_get_own() - the bound address with a reference, or NULL */
+struct ferry_addr *ferry_addr_get_own(struct sock *sk)
+{
+	struct ferry_addr *addr = smp_load_acquire(&ferry_sk(sk)->addr);
+
+	if (addr)
+		refcount_inc(&addr->refs);
+	return addr;
+}
+
 /**
  * ferry_addr_check() - is it an address of the family?
  * @uaddr: address in kernel memory

@@ -13,10 +13,16 @@
 
 #include "ferry.h"
 
-/* Is everything @peer was sent read? */
-static bool ferry_drained(const struct ferry_sock *peer)
+/*
+ * Is everything that @sk sent to @peer read? A byte stream's last buffer stays
+ * charged when it is. Other types give back all charges.
+ */
+static bool ferry_drained(const struct sock *sk, const struct sock *peer)
 {
-	return READ_ONCE(peer->written) == READ_ONCE(peer->read);
+	const struct ferry_sock *pfs = ferry_sk(peer);
+
+	return sk->sk_type == SOCK_STREAM &&
+	       READ_ONCE(pfs->written) == READ_ONCE(pfs->read);
 }
 
 /**
@@ -34,13 +40,13 @@ bool ferry_has_room(const struct sock *sk, const struct sock *peer)
 		   READ_ONCE(peer->sk_rcvbuf)))
 		return true;
 
-	return ferry_drained(ferry_sk(peer));
+	return ferry_drained(sk, peer);
 }
 
 /**
  * ferry_writable() - is there enough room that a waiting sender should go on?
  * @sk: sender
- * @peer: receiver
+ * @peer: receiver, or NULL to ask for the sender's own buffer only (DGRAM)
  *
  * Half of both buffers is free, so that a sender which outruns its reader is
  * woken once for many buffers, or nothing is left that could be read.
@@ -48,25 +54,29 @@ bool ferry_has_room(const struct sock *sk, const struct sock *peer)
 bool ferry_writable(const struct sock *sk, const struct sock *peer)
 {
 	if (2 * sk_wmem_alloc_get(sk) <= READ_ONCE(sk->sk_sndbuf) &&
-	    2 * atomic_read(&peer->sk_rmem_alloc) <= READ_ONCE(peer->sk_rcvbuf))
+	    (!peer || 2 * atomic_read(&peer->sk_rmem_alloc) <= READ_ONCE(peer->sk_rcvbuf)))
 		return true;
 
-	return ferry_drained(ferry_sk(peer));
+	return peer && ferry_drained(sk, peer);
 }
 
 /**
- * ferry_readable() - are there enough unread bytes for a reader to go on?
- * @sk: a connected byte stream
- * @peer: who sends to it
+ * ferry_readable() - is there enough unread for a reader to go on?
+ * @sk: receiver
+ * @peer: who sends to it (byte stream)
  *
- * The low-water mark can always be reached: it counts as reached when the
+ * A record suffices. A byte stream's low-water mark can always be reached: it counts as reached when the
  * sender waits for room.
  */
 bool ferry_readable(const struct sock *sk, const struct sock *peer)
 {
 	const struct ferry_sock *fs = ferry_sk(sk);
-	unsigned long avail = READ_ONCE(fs->written) - READ_ONCE(fs->read);
+	unsigned long avail;
 
+	if (sk->sk_type != SOCK_STREAM)
+		return READ_ONCE(fs->head);
+
+	avail = READ_ONCE(fs->written) - READ_ONCE(fs->read);
 	if (!avail)
 		return false;
 	if (likely(avail >= READ_ONCE(sk->sk_rcvlowat)))
@@ -99,7 +109,7 @@ void ferry_wake_reader(struct sock *sk)
 /**
  * ferry_write_space() - @peer has read from what @sk sent
  * @sk: sender; woken if it waits and there is room again
- * @peer: reader
+ * @peer: reader, or NULL as for ferry_writable()
  *
  * To be called after the room was made.
  */
@@ -120,7 +130,7 @@ void ferry_write_space(struct sock *sk, struct sock *peer)
 /**
  * ferry_nospace() - @sk is about to wait for room
  * @sk: sender
- * @peer: receiver
+ * @peer: receiver, or NULL as for ferry_writable()
  *
  * Return: true if there is none, and @sk will be woken.
  */
@@ -133,7 +143,7 @@ bool ferry_nospace(struct sock *sk, struct sock *peer)
 		return false;
 
 	/* More than what is there now may never come: see ferry_readable(). */
-	if (unlikely(READ_ONCE(peer->sk_rcvlowat) > 1))
+	if (unlikely(peer && READ_ONCE(peer->sk_rcvlowat) > 1))
 		ferry_wake_reader(peer);
 	return true;
 }
@@ -154,6 +164,95 @@ void ferry_wake_state(struct sock *sk)
 		wake_up_interruptible_all(&wq->wait);
 	rcu_read_unlock();
 	sk_wake_async(sk, SOCK_WAKE_WAITD, POLL_IN);
+}
+
+/* A receiver that was full has room: tell those who poll its sender. */
+static int ferry_relay(wait_queue_entry_t *entry, unsigned int mode, int flags,
+		       void *key)
+{
+	struct ferry_sock *fs = container_of(entry, struct ferry_sock, relay);
+
+	list_del_init(&entry->entry);
+	ferry_wake(&fs->sk, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND,
+		   SOCK_WAKE_SPACE, POLL_OUT);
+	return 0;
+}
+
+/* ferry_relay_init() - prepare a datagram socket's queue and entry */
+void ferry_relay_init(struct ferry_sock *fs)
+{
+	init_waitqueue_head(&fs->senders);
+	init_waitqueue_func_entry(&fs->relay, ferry_relay);
+	INIT_LIST_HEAD(&fs->relay.entry);
+}
+
+/* Be told when @peer, the connected peer of @sk, has room again. */
+static void ferry_relay_start(struct sock *sk, struct sock *peer)
+{
+	struct ferry_sock *fs = ferry_sk(sk), *pfs = ferry_sk(peer);
+	unsigned long flags;
+
+	spin_lock(&fs->lock);
+	/* Once it is no longer the peer nobody would take the entry out. */
+	if (fs->peer == peer) {
+		spin_lock_irqsave(&pfs->senders.lock, flags);
+		if (list_empty(&fs->relay.entry))
+			__add_wait_queue(&pfs->senders, &fs->relay);
+		spin_unlock_irqrestore(&pfs->senders.lock, flags);
+	}
+	spin_unlock(&fs->lock);
+	/* Pairs with the reader's look for sleepers after it made room. */
+	smp_mb();
+}
+
+/**
+ * ferry_relay_stop() - @peer is no longer the peer of @sk
+ * @sk: datagram socket
+ * @peer: its former peer, still referenced
+ */
+void ferry_relay_stop(struct sock *sk, struct sock *peer)
+{
+	struct ferry_sock *fs = ferry_sk(sk), *pfs = ferry_sk(peer);
+	unsigned long flags;
+
+	spin_lock_irqsave(&pfs->senders.lock, flags);
+	list_del_init(&fs->relay.entry);
+	spin_unlock_irqrestore(&pfs->senders.lock, flags);
+}
+
+static bool ferry_dgram_writable(struct sock *sk)
+{
+	struct sock *peer = ferry_peer_get(sk);
+	bool writable;
+
+	if (!peer)
+		return !ferry_nospace(sk, NULL);
+
+	writable = ferry_writable(sk, peer);
+	if (!writable) {
+		ferry_relay_start(sk, peer);
+		/* A receiver that has gone wakes nobody: sending tells. */
+		writable = !ferry_nospace(sk, peer) ||
+			   READ_ONCE(ferry_sk(peer)->dead);
+	}
+	sock_put(peer);
+	return writable;
+}
+
+static __poll_t ferry_poll_dgram(struct sock *sk)
+{
+	u8 shutdown = READ_ONCE(sk->sk_shutdown);
+	__poll_t mask = 0;
+
+	if (shutdown & RCV_SHUTDOWN)
+		mask |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+	else if (ferry_readable(sk, NULL))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (shutdown == SHUTDOWN_MASK)
+		mask |= EPOLLHUP;
+	if (ferry_dgram_writable(sk))
+		mask |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
+	return mask;
 }
 
 static __poll_t ferry_poll_connected(struct sock *sk, struct sock *peer)
@@ -193,6 +292,9 @@ __poll_t ferry_poll(struct file *file, struct socket *sock,
 	if (READ_ONCE(sk->sk_err) || !skb_queue_empty_lockless(&sk->sk_error_queue))
 		mask |= EPOLLERR |
 			(sock_flag(sk, SOCK_SELECT_ERR_QUEUE) ? EPOLLPRI : 0);
+
+	if (sk->sk_type == SOCK_DGRAM)
+		return mask | ferry_poll_dgram(sk);
 
 	switch (smp_load_acquire(&sk->sk_state)) {
 	case TCP_LISTEN:

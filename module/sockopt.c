@@ -39,6 +39,11 @@ int ferry_setsockopt(struct socket *sock, int level, int optname,
 	if (level != SOL_SOCKET)
 		return -ENOPROTOOPT;
 
+#ifdef SO_PASSPIDFD
+	/* Its helper is not exported: better refused than without effect. */
+	if (optname == SO_PASSPIDFD)
+		return -EOPNOTSUPP;
+#endif
 	err = sock_setsockopt(sock, level, optname, optval, optlen);
 	if (err)
 		return err;
@@ -49,6 +54,11 @@ int ferry_setsockopt(struct socket *sock, int level, int optname,
 	case SO_RCVBUFFORCE:
 	case SO_SNDBUFFORCE:
 		ferry_buffer_resized(sock->sk);
+		break;
+	case SO_PASSSEC:
+		/* From the first user on senders leave their label. */
+		if (!static_branch_unlikely(&ferry_passsec_used))
+			static_branch_enable(&ferry_passsec_used);
 		break;
 	}
 	return 0;

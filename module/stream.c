@@ -24,20 +24,10 @@
 /* How much of a buffer size may one buffer take, so that room comes in steps. */
 #define FERRY_STREAM_STEPS	4
 
-/*
- * What a sender gives beside the bytes. Nothing is referenced: it is valid for
- * the call only.
- */
-struct ferry_sender {
-	struct pid	*pid;
-	kuid_t		uid;
-	kgid_t		gid;
-};
-
 static bool ferry_may_append(const struct ferry_buf *buf,
 			     const struct ferry_sender *from)
 {
-	return !buf->shut && buf->pid == from->pid &&
+	return !buf->shut && !from->rights && buf->pid == from->pid &&
 	       uid_eq(buf->uid, from->uid) && gid_eq(buf->gid, from->gid);
 }
 
@@ -69,12 +59,13 @@ static ssize_t ferry_stream_append(struct ferry_sock *to, struct msghdr *msg)
 /* Queue a new buffer. Returns the bytes taken. */
 static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
 				struct msghdr *msg,
-				const struct ferry_sender *from)
+				struct ferry_sender *from)
 {
 	unsigned long unread = to->written - READ_ONCE(to->read);
 	size_t left = msg_data_left(msg);
 	struct ferry_buf *buf;
 	size_t want, n;
+	int err;
 
 	/* Grow with what waits: memory stays in proportion to the bytes unread. */
 	want = max_t(size_t, left, unread);
@@ -93,9 +84,15 @@ static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
 	}
 	buf->len = n;
 	buf->sk = sk;
-	buf->pid = get_pid(from->pid);
-	buf->uid = from->uid;
-	buf->gid = from->gid;
+	if (unlikely(from->rights)) {
+		err = ferry_inflight_add(from->rights, &to->sk);
+		if (err) {
+			ferry_buf_put(buf);
+			return err;
+		}
+		buf->shut = 1;
+	}
+	ferry_cmsg_attach(buf, from);
 
 	spin_lock(&to->lock);
 	if (unlikely(to->dead)) {
@@ -118,8 +115,7 @@ static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
 
 /* Queue some of the message. Returns the bytes taken, -EAGAIN without room. */
 static ssize_t ferry_stream_push(struct sock *sk, struct sock *peer,
-				 struct msghdr *msg,
-				 const struct ferry_sender *from)
+				 struct msghdr *msg, struct ferry_sender *from)
 {
 	struct ferry_sock *to = ferry_sk(peer);
 	ssize_t n;
@@ -176,7 +172,7 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 {
 	struct sock *sk = sock->sk;
 	struct ferry_sock *fs = ferry_sk(sk);
-	struct ferry_sender from = { .pid = task_tgid(current) };
+	struct ferry_sender from;
 	struct sock *peer;
 	size_t sent = 0;
 	long timeo;
@@ -194,8 +190,14 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	if (unlikely(msg->msg_namelen))
 		return -EISCONN;
 
+	err = ferry_cmsg_send(sock, msg, &from);
+	if (unlikely(err))
+		return err;
 	peer = fs->peer;
-	current_uid_gid(&from.uid, &from.gid);
+	if (unlikely(from.rights && READ_ONCE(ferry_sk(peer)->refuse_rights))) {
+		ferry_cmsg_sent(&from);
+		return -EPERM;
+	}
 
 	mutex_lock(&fs->send_lock);
 	for (;;) {
@@ -235,6 +237,7 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 			break;
 	}
 	mutex_unlock(&fs->send_lock);
+	ferry_cmsg_sent(&from);
 
 	if (unlikely(err == -EPIPE)) {
 		if (sent)
@@ -349,6 +352,14 @@ static int ferry_stream_no_data(struct sock *sk, struct sock *peer, size_t skip)
 	return smp_load_acquire(&fs->written) - fs->read > skip;
 }
 
+/* Did the sender that @scm tells of send these bytes as well? */
+static bool ferry_same_sender(const struct ferry_buf *buf,
+			      const struct scm_cookie *scm)
+{
+	return buf->pid == scm->pid && uid_eq(buf->uid, scm->creds.uid) &&
+	       gid_eq(buf->gid, scm->creds.gid);
+}
+
 /**
  * ferry_stream_recvmsg() - receive bytes
  * @sock: socket
@@ -368,8 +379,10 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 	struct ferry_sock *fs = ferry_sk(sk);
 	bool peek = flags & MSG_PEEK;
 	size_t copied = 0, skip = 0;
+	struct scm_cookie scm = {};
 	struct sock *peer;
 	size_t target;
+	bool creds;
 	long timeo;
 	int err = 0;
 
@@ -386,6 +399,7 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 	}
 	peer = fs->peer;
 	target = sock_rcvlowat(sk, flags & MSG_WAITALL, len);
+	creds = ferry_cmsg_wanted(sock);
 
 	mutex_lock(&fs->recv_lock);
 	if (unlikely(peek))
@@ -415,6 +429,8 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 		}
 
 		span = ferry_stream_find(fs, avail, skip);
+		if (unlikely(creds && copied && !ferry_same_sender(span.buf, &scm)))
+			break;
 		n = min_t(size_t, span.len, len - copied);
 		if (likely(!(flags & MSG_TRUNC)))
 			n = copy_to_iter(span.buf->data + span.off, n,
@@ -425,62 +441,27 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 		}
 		copied += n;
 		if (unlikely(peek)) {
+			if (creds || span.buf->rights)
+				ferry_cmsg_peek(span.buf, span.buf->rights, &scm);
 			skip += n;
 			sk_peek_offset_fwd(sk, n);
+			if (scm.fp)
+				break;
 			continue;
 		}
+		if (unlikely(creds || span.buf->rights))
+			ferry_cmsg_take(span.buf, &scm);
 		ferry_stream_consume(fs, span.buf, n);
 		if (READ_ONCE(sk->sk_peek_off) >= 0)
 			sk_peek_offset_bwd(sk, n);
 		ferry_write_space(peer, sk);
+		/* One message's descriptors are never mixed with another's. */
+		if (unlikely(scm.fp))
+			break;
 	} while (copied < len);
 	mutex_unlock(&fs->recv_lock);
 
+	if (unlikely(scm.pid))
+		scm_recv(sock, msg, &scm, flags);
 	return copied ? copied : err;
-}
-
-/**
- * ferry_stream_purge() - @sk is being released: drop what is unread
- * @sk: a stream nobody reads any more
- *
- * The last buffer stays while the peer may still be copying into it; the peer's
- * ferry_stream_finish() frees it.
- *
- * Return: true if there was something unread.
- */
-bool ferry_stream_purge(struct sock *sk)
-{
-	struct ferry_sock *fs = ferry_sk(sk);
-	struct ferry_buf *buf, *next, *last;
-
-	spin_lock(&fs->lock);
-	fs->dead = 1;
-	buf = fs->head;
-	last = fs->finished ? NULL : fs->tail;
-	fs->head = last;
-	spin_unlock(&fs->lock);
-
-	for (; buf && buf != last; buf = next) {
-		next = buf->next;
-		ferry_buf_put(buf);
-	}
-	return READ_ONCE(fs->written) != fs->read;
-}
-
-/**
- * ferry_stream_finish() - nothing will ever be sent to @sk again
- * @sk: the peer of a stream that is being released
- */
-void ferry_stream_finish(struct sock *sk)
-{
-	struct ferry_sock *fs = ferry_sk(sk);
-	struct ferry_buf *buf = NULL;
-
-	spin_lock(&fs->lock);
-	fs->finished = 1;
-	if (fs->dead)
-		swap(buf, fs->head);
-	spin_unlock(&fs->lock);
-
-	ferry_buf_put_list(buf);
 }

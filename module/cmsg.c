@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What travels beside the payload: credentials, descriptors and the security
+ * label, from the sender's control messages to the receiver's.
+ */
+#include <linux/security.h>
+
+#include "ferry.h"
+
+/* Socket flags that ask for control messages on every receive. */
+#define FERRY_PASS_FLAGS	(BIT(SOCK_PASSCRED) | BIT(SOCK_PASSSEC))
+
+DEFINE_STATIC_KEY_FALSE(ferry_passsec_used);
+
+static int ferry_cmsg_rights(const struct cmsghdr *cmsg,
+			     struct ferry_sender *from)
+{
+	const int *fds = (const int *)CMSG_DATA(cmsg);
+	size_t i, n;
+	int err;
+
+	n = (cmsg->cmsg_len - sizeof(*cmsg)) / sizeof(int);
+	if (n > SCM_MAX_FD)
+		return -EINVAL;
+	if (n && !from->rights) {
+		from->rights = ferry_rights_alloc();
+		if (!from->rights)
+			return -ENOMEM;
+	}
+	for (i = 0; i < n; i++) {
+		err = ferry_rights_fget(from->rights, fds[i]);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* The core checks and translates credentials, given nothing but them. */
+static int ferry_cmsg_creds(struct socket *sock, struct cmsghdr *cmsg,
+			    struct ferry_sender *from)
+{
+	struct msghdr one = {
+		.msg_control = cmsg,
+		.msg_control_is_user = false,
+		.msg_controllen = cmsg->cmsg_len,
+	};
+	struct scm_cookie scm = {};
+	int err;
+
+	err = __scm_send(sock, &one, &scm);
+	if (err)
+		return err;
+
+	put_pid(from->pid_ref);
+	from->pid_ref = scm.pid;
+	from->pid = scm.pid;
+	from->uid = scm.creds.uid;
+	from->gid = scm.creds.gid;
+	return 0;
+}
+
+/**
+ * ferry_cmsg_send() - learn who sends, and what beside the payload
+ * @sock: sender's socket
+ * @msg: message
+ * @from: filled in; to be ended with ferry_cmsg_sent()
+ *
+ * Context: process, may sleep.
+ * Return: 0; -EINVAL, -EBADF, -EPERM, -ESRCH or -ENOMEM with nothing to undo.
+ */
+int ferry_cmsg_send(struct socket *sock, struct msghdr *msg,
+		    struct ferry_sender *from)
+{
+	struct cmsghdr *cmsg;
+	int err = 0;
+
+	from->pid = task_tgid(current);
+	from->pid_ref = NULL;
+	current_uid_gid(&from->uid, &from->gid);
+	from->secid = 0;
+	from->rights = NULL;
+	if (static_branch_unlikely(&ferry_passsec_used))
+		security_current_getsecid_subj(&from->secid);
+	if (likely(!msg->msg_controllen))
+		return 0;
+
+	for_each_cmsghdr(cmsg, msg) {
+		err = -EINVAL;
+		if (!CMSG_OK(msg, cmsg))
+			break;
+		err = 0;
+		if (cmsg->cmsg_level != SOL_SOCKET)
+			continue;
+		switch (cmsg->cmsg_type) {
+		case SCM_RIGHTS:
+			err = ferry_cmsg_rights(cmsg, from);
+			break;
+		case SCM_CREDENTIALS:
+			err = ferry_cmsg_creds(sock, cmsg, from);
+			break;
+		default:
+			err = -EINVAL;
+		}
+		if (err)
+			break;
+	}
+	if (err)
+		ferry_cmsg_sent(from);
+	return err;
+}
+
+/**
+ * ferry_cmsg_sent() - the send is over
+ * @from: what ferry_cmsg_send() filled; descriptors still there are dropped
+ */
+void ferry_cmsg_sent(struct ferry_sender *from)
+{
+	put_pid(from->pid_ref);
+	if (from->rights)
+		ferry_rights_put(from->rights);
+}
+
+/**
+ * ferry_cmsg_attach() - give a new buffer what belongs to its message
+ * @buf: first buffer of the message, in no queue yet
+ * @from: the sender; its descriptors move to @buf
+ */
+void ferry_cmsg_attach(struct ferry_buf *buf, struct ferry_sender *from)
+{
+	buf->pid = get_pid(from->pid);
+	buf->uid = from->uid;
+	buf->gid = from->gid;
+	buf->secid = from->secid;
+	buf->rights = from->rights;
+	from->rights = NULL;
+}
+
+/* ferry_cmsg_wanted() - does the receiver want to know of every message? */
+bool ferry_cmsg_wanted(const struct socket *sock)
+{
+	return READ_ONCE(sock->flags) & FERRY_PASS_FLAGS;
+}
+
+static void ferry_cmsg_describe(const struct ferry_buf *buf,
+				struct scm_cookie *scm)
+{
+	if (!scm->pid)
+		scm_set_cred(scm, buf->pid, buf->uid, buf->gid);
+#ifdef CONFIG_SECURITY_NETWORK
+	scm->secid = buf->secid;
+#endif
+}
+
+/**
+ * ferry_cmsg_take() - take over what a buffer carries
+ * @buf: buffer that is being read for good
+ * @scm: for scm_recv(), filled in
+ *
+ * Context: process, may sleep. The reader owns @buf, or holds recv_lock.
+ */
+void ferry_cmsg_take(struct ferry_buf *buf, struct scm_cookie *scm)
+{
+	ferry_cmsg_describe(buf, scm);
+	if (likely(!buf->rights))
+		return;
+	scm->fp = ferry_rights_take(buf->rights);
+	buf->rights = NULL;
+}
+
+/**
+ * ferry_cmsg_peek() - hand out what a buffer carries and leave it there
+ * @buf: buffer that is peeked at
+ * @rights: its descriptors, or NULL; the caller keeps them from going away
+ * @scm: for scm_recv(), filled in
+ *
+ * Context: process, may sleep.
+ */
+void ferry_cmsg_peek(const struct ferry_buf *buf,
+		     const struct ferry_rights *rights, struct scm_cookie *scm)
+{
+	ferry_cmsg_describe(buf, scm);
+	if (rights)
+		scm->fp = scm_fp_dup(rights->fp);
+}

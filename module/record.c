@@ -1,0 +1,604 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Records: SEQPACKET and DGRAM, one implementation.
+ *
+ * A record is one buffer, or several in a row of which the last has @eor. The
+ * sender fills them in private and links the whole record under the receiver's
+ * @lock; the reader unlinks it under the same lock. Nobody holds anything while
+ * copying from or to user memory.
+ *
+ * Local senders never lose a record for want of room, they wait. On SEQPACKET
+ * all that lies in the receiver's queue is the one peer's, so its own wake-up
+ * for write space is enough. A datagram receiver has many senders: those that
+ * found it full wait in its @senders queue, in person when they block, by their
+ * @relay entry when they poll.
+ */
+#include <linux/uio.h>
+
+#include "ferry.h"
+
+/* Make a record of the message, in no queue and charged to nobody. */
+static struct ferry_buf *ferry_record_make(struct sock *sk, struct msghdr *msg,
+					   size_t len)
+{
+	struct ferry_buf *first = NULL, **link = &first, *buf;
+	int err;
+
+	do {
+		buf = ferry_buf_alloc(sk, len);
+		err = -ENOMEM;
+		if (!buf)
+			goto err_free;
+		*link = buf;
+		link = &buf->next;
+
+		buf->sk = sk;
+		buf->len = min_t(size_t, len, buf->cap);
+		err = -EFAULT;
+		if (!copy_from_iter_full(buf->data, buf->len, &msg->msg_iter))
+			goto err_free;
+		len -= buf->len;
+	} while (len);
+
+	buf->eor = 1;
+	return first;
+
+err_free:
+	ferry_buf_put_list(first);
+	return ERR_PTR(err);
+}
+
+/*
+ * Queue a record at @to. Returns 0, -EAGAIN without room, or why it can never
+ * be queued.
+ */
+static int ferry_record_queue(struct sock *sk, struct sock *to,
+			      struct ferry_buf *first)
+{
+	struct ferry_sock *tfs = ferry_sk(to);
+	struct ferry_buf *buf, *last = first;
+	int err = 0;
+
+	spin_lock(&tfs->lock);
+	if (unlikely(tfs->dead))
+		err = ferry_connects(sk) ? -EPIPE : -ECONNREFUSED;
+	else if (unlikely(READ_ONCE(to->sk_shutdown) & RCV_SHUTDOWN))
+		err = -EPIPE;
+	else if (unlikely(tfs->peer && tfs->peer != sk))
+		err = -EPERM;
+	else if (unlikely(!ferry_has_room(sk, to)))
+		err = -EAGAIN;
+	if (unlikely(err))
+		goto out;
+
+	for (buf = first; buf; buf = buf->next) {
+		ferry_buf_charge(buf, to);
+		last = buf;
+	}
+	if (tfs->head)
+		tfs->tail->next = first;
+	else
+		WRITE_ONCE(tfs->head, first);
+	tfs->tail = last;
+	WRITE_ONCE(tfs->written, tfs->written + 1);
+out:
+	spin_unlock(&tfs->lock);
+	return err;
+}
+
+/* Could a sender to @to go on? */
+static bool ferry_record_may_send(struct sock *sk, struct sock *to)
+{
+	return !ferry_nospace(sk, to) || ferry_send_closed(sk, to) ||
+	       READ_ONCE(sk->sk_err);
+}
+
+/* Wait until @sk may send to @to. Returns 0 to try again. */
+static int ferry_record_wait_room(struct sock *sk, struct sock *to, long *timeo)
+{
+	struct ferry_sock *tfs = ferry_sk(to);
+	wait_queue_entry_t at_receiver;
+	DEFINE_WAIT(own);
+	int err = 0;
+
+	if (!*timeo)
+		return ferry_nospace(sk, to) ? -EAGAIN : 0;
+
+	init_wait(&at_receiver);
+	for (;;) {
+		if (!ferry_connects(sk))
+			prepare_to_wait(&tfs->senders, &at_receiver,
+					TASK_INTERRUPTIBLE);
+		prepare_to_wait(sk_sleep(sk), &own, TASK_INTERRUPTIBLE);
+		if (ferry_record_may_send(sk, to))
+			break;
+		if (signal_pending(current)) {
+			err = sock_intr_errno(*timeo);
+			break;
+		}
+		err = -EAGAIN;
+		if (!*timeo)
+			break;
+		err = 0;
+		*timeo = schedule_timeout(*timeo);
+	}
+	finish_wait(sk_sleep(sk), &own);
+	if (!ferry_connects(sk))
+		finish_wait(&tfs->senders, &at_receiver);
+	return err;
+}
+
+/* Send to @to, waiting for room as long as @timeo says. */
+static int ferry_record_send(struct sock *sk, struct sock *to,
+			     struct msghdr *msg, size_t len,
+			     struct ferry_sender *from, long timeo)
+{
+	const struct ferry_sock *tfs = ferry_sk(to);
+	struct ferry_buf *first = NULL;
+	int err;
+
+	if (unlikely(from->rights && READ_ONCE(tfs->refuse_rights)))
+		return -EPERM;
+
+	for (;;) {
+		err = sock_error(sk);
+		if (unlikely(err))
+			break;
+		if (unlikely(ferry_send_closed(sk, to))) {
+			err = -EPIPE;
+			if (!ferry_connects(sk) && READ_ONCE(tfs->dead) &&
+			    !(READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN))
+				err = -ECONNREFUSED;
+			break;
+		}
+
+		err = -EAGAIN;
+		if (likely(ferry_has_room(sk, to))) {
+			if (!first) {
+				first = ferry_record_make(sk, msg, len);
+				if (IS_ERR(first))
+					return PTR_ERR(first);
+				ferry_cmsg_attach(first, from);
+				first->from = ferry_addr_get_own(sk);
+				first->msg_eor = !len ||
+						 (msg->msg_flags & MSG_EOR);
+				err = first->rights ?
+				      ferry_inflight_add(first->rights, to) : 0;
+				if (err)
+					break;
+			}
+			err = ferry_record_queue(sk, to, first);
+		}
+		if (likely(!err)) {
+			ferry_wake_reader(to);
+			return len;
+		}
+		if (err != -EAGAIN)
+			break;
+		err = ferry_record_wait_room(sk, to, &timeo);
+		if (err)
+			break;
+	}
+	ferry_buf_put_list(first);
+	return err;
+}
+
+/**
+ * ferry_seqpacket_sendmsg() - send a record on a connection
+ * @sock: socket
+ * @msg: message
+ * @len: its bytes
+ *
+ * Context: process, may sleep.
+ * Return: @len or an error.
+ */
+int ferry_seqpacket_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
+{
+	struct sock *sk = sock->sk;
+	struct ferry_sender from;
+	long timeo;
+	int err;
+
+	if (unlikely(msg->msg_flags & MSG_OOB))
+		return -EOPNOTSUPP;
+	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
+	if (unlikely(smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)) {
+		err = ferry_wait_connected(sk, &timeo);
+		if (err)
+			return err;
+	}
+	if (unlikely(msg->msg_namelen))
+		return -EISCONN;
+	if (unlikely(len > READ_ONCE(sk->sk_sndbuf)))
+		return -EMSGSIZE;
+
+	err = ferry_cmsg_send(sock, msg, &from);
+	if (unlikely(err))
+		return err;
+	err = ferry_record_send(sk, ferry_sk(sk)->peer, msg, len, &from, timeo);
+	ferry_cmsg_sent(&from);
+
+	if (unlikely(err == -EPIPE) && !(msg->msg_flags & MSG_NOSIGNAL))
+		send_sig(SIGPIPE, current, 0);
+	return err;
+}
+
+/* The socket a datagram goes to, with a reference. */
+static struct sock *ferry_dgram_target(struct sock *sk, struct msghdr *msg)
+{
+	struct sock *to;
+	int err;
+
+	if (msg->msg_namelen) {
+		err = ferry_addr_check(msg->msg_name, msg->msg_namelen);
+		if (err)
+			return ERR_PTR(err);
+		return ferry_name_find(sk, msg->msg_name, msg->msg_namelen);
+	}
+	to = ferry_peer_get(sk);
+	return to ? to : ERR_PTR(-EDESTADDRREQ);
+}
+
+/**
+ * ferry_dgram_sendmsg() - send a datagram
+ * @sock: socket
+ * @msg: message, with a destination or to the connected peer
+ * @len: its bytes
+ *
+ * When the connected peer has gone the association is dissolved.
+ *
+ * Context: process, may sleep.
+ * Return: @len or an error.
+ */
+int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
+{
+	struct sock *sk = sock->sk, *to;
+	struct ferry_sender from;
+	int err;
+
+	if (unlikely(msg->msg_flags & MSG_OOB))
+		return -EOPNOTSUPP;
+	if (unlikely(len > READ_ONCE(sk->sk_sndbuf)))
+		return -EMSGSIZE;
+
+	err = ferry_cmsg_send(sock, msg, &from);
+	if (unlikely(err))
+		return err;
+
+	to = ferry_dgram_target(sk, msg);
+	err = PTR_ERR_OR_ZERO(to);
+	if (likely(!err)) {
+		err = ferry_record_send(sk, to, msg, len, &from,
+					sock_sndtimeo(sk, msg->msg_flags &
+							  MSG_DONTWAIT));
+		if (unlikely(err == -ECONNREFUSED) && !msg->msg_namelen)
+			ferry_dgram_dissolve(sk, to);
+		sock_put(to);
+	}
+	ferry_cmsg_sent(&from);
+	return err;
+}
+
+/* Length of the record that begins with @buf; its last buffer in @last. */
+static size_t ferry_record_len(struct ferry_buf *buf, struct ferry_buf **last)
+{
+	size_t len = buf->len;
+
+	while (!buf->eor) {
+		buf = buf->next;
+		len += buf->len;
+	}
+	if (last)
+		*last = buf;
+	return len;
+}
+
+/**
+ * ferry_record_next_len() - length of the record that is next to be read
+ * @sk: a SEQPACKET or DGRAM socket
+ *
+ * Return: its bytes, 0 without one.
+ */
+size_t ferry_record_next_len(struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	size_t len = 0;
+
+	spin_lock(&fs->lock);
+	if (fs->head)
+		len = ferry_record_len(fs->head, NULL);
+	spin_unlock(&fs->lock);
+	return len;
+}
+
+/**
+ * struct ferry_view - a record as a reader wants to see it
+ * @first: its first buffer, or NULL; referenced with the whole record and its
+ *	@rights when peeked at
+ * @rights: descriptors, when peeked at
+ * @len: bytes of the record
+ * @skip: bytes to leave out at its start
+ * @seen: records that had been queued when this was looked for
+ */
+struct ferry_view {
+	struct ferry_buf	*first;
+	struct ferry_rights	*rights;
+	size_t			len;
+	size_t			skip;
+	unsigned long		seen;
+};
+
+/* Take the first record out of the queue, NULL if there is none. */
+static bool ferry_record_unlink(struct ferry_sock *fs, struct ferry_view *view)
+{
+	struct ferry_buf *last;
+
+	spin_lock(&fs->lock);
+	view->seen = fs->written;
+	view->first = fs->head;
+	if (view->first) {
+		view->len = ferry_record_len(view->first, &last);
+		WRITE_ONCE(fs->head, last->next);
+		last->next = NULL;
+		if (unlikely(READ_ONCE(fs->sk.sk_peek_off) >= 0))
+			sk_peek_offset_bwd(&fs->sk, view->len);
+	}
+	spin_unlock(&fs->lock);
+	return view->first;
+}
+
+/* The record could not be copied out: nothing is lost, put it back. */
+static void ferry_record_relink(struct ferry_sock *fs, struct ferry_buf *first)
+{
+	struct ferry_buf *last;
+
+	spin_lock(&fs->lock);
+	ferry_record_len(first, &last);
+	last->next = fs->head;
+	if (!fs->head)
+		fs->tail = last;
+	WRITE_ONCE(fs->head, first);
+	spin_unlock(&fs->lock);
+}
+
+
+/*
+ * Find the record that a peek shows, and move the peek offset past what will
+ * be shown of it: under the one lock, so that a reader between does not leave
+ * the offset pointing elsewhere.
+ */
+static bool ferry_record_peek(struct ferry_sock *fs, size_t size, int flags,
+			      struct ferry_view *view)
+{
+	struct ferry_buf *buf, *last;
+	size_t off;
+
+	spin_lock(&fs->lock);
+	view->seen = fs->written;
+	off = max(sk_peek_offset(&fs->sk, flags), 0);
+	for (buf = fs->head; buf; buf = last->next) {
+		view->len = ferry_record_len(buf, &last);
+		if (off < view->len || (!off && !buf->peeked))
+			break;
+		off -= view->len;
+	}
+	view->first = buf;
+	if (buf) {
+		view->skip = off;
+		buf->peeked = READ_ONCE(fs->sk.sk_peek_off) >= 0;
+		sk_peek_offset_fwd(&fs->sk, min(size, view->len - off));
+		view->rights = buf->rights;
+		if (view->rights)
+			refcount_inc(&view->rights->refs);
+		for (;; buf = buf->next) {
+			refcount_inc(&buf->refs);
+			if (buf == last)
+				break;
+		}
+	}
+	spin_unlock(&fs->lock);
+	return view->first;
+}
+
+/* Drop the references of a view on a record that may still be queued. */
+static void ferry_view_put(struct ferry_view *view)
+{
+	struct ferry_buf *buf = view->first, *next;
+	bool eor;
+
+	do {
+		/* Within a record the links never change. */
+		eor = buf->eor;
+		next = buf->next;
+		ferry_buf_put(buf);
+		buf = next;
+	} while (!eor);
+	if (view->rights)
+		ferry_rights_put(view->rights);
+}
+
+/* Copy @n bytes of the record to the reader. */
+static int ferry_record_copy(const struct ferry_view *view, struct msghdr *msg,
+			     size_t n)
+{
+	const struct ferry_buf *buf = view->first;
+	size_t off = view->skip;
+
+	for (; n; buf = buf->next) {
+		size_t part;
+
+		if (off >= buf->len) {
+			off -= buf->len;
+			continue;
+		}
+		part = min(n, buf->len - off);
+		if (copy_to_iter(buf->data + off, part, &msg->msg_iter) != part)
+			return -EFAULT;
+		n -= part;
+		off = 0;
+	}
+	return 0;
+}
+
+/* Is there something to read, or something that ends the wait for it? */
+static bool ferry_record_settled(struct sock *sk, struct sock *peer,
+				 unsigned long seen)
+{
+	return READ_ONCE(ferry_sk(sk)->written) != seen ||
+	       READ_ONCE(sk->sk_err) ||
+	       (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
+	       (peer && ferry_recv_closed(sk, peer));
+}
+
+/* No record was found: 0 at the end, 1 to look again, or an error. */
+static int ferry_record_wait(struct sock *sk, struct sock *peer,
+			     unsigned long seen, long *timeo)
+{
+	long left;
+	int err;
+
+	err = sock_error(sk);
+	if (err)
+		return err;
+	if ((READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
+	    (peer && ferry_recv_closed(sk, peer)))
+		/* What was queued before the end is read before the end. */
+		return READ_ONCE(ferry_sk(sk)->written) != seen;
+	if (!*timeo)
+		return -EAGAIN;
+
+	left = wait_event_interruptible_timeout(*sk_sleep(sk),
+						ferry_record_settled(sk, peer,
+								      seen),
+						*timeo);
+	if (left < 0)
+		return sock_intr_errno(*timeo);
+	if (*timeo != MAX_SCHEDULE_TIMEOUT)
+		*timeo = left;
+	return 1;
+}
+
+/* The reader is done with a record it took out of the queue. */
+static void ferry_record_consume(struct sock *sk, struct sock *peer,
+				 struct ferry_buf *first)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+
+	/* This tells a datagram's sender. */
+	ferry_buf_put_list(first);
+	if (peer) {
+		ferry_write_space(peer, sk);
+		return;
+	}
+	/* Pairs with prepare_to_wait() of those who find no room. */
+	smp_mb();
+	if (unlikely(waitqueue_active(&fs->senders)) &&
+	    2 * atomic_read(&sk->sk_rmem_alloc) <= READ_ONCE(sk->sk_rcvbuf))
+		wake_up_interruptible_poll(&fs->senders, EPOLLOUT | EPOLLWRNORM |
+							 EPOLLWRBAND);
+}
+
+/* Fill in everything about a record but its bytes. */
+static void ferry_record_describe(struct socket *sock, struct msghdr *msg,
+				  const struct ferry_buf *first)
+{
+	if (msg->msg_name && sock->type == SOCK_DGRAM)
+		msg->msg_namelen = ferry_addr_copy(msg->msg_name, first->from);
+	if (first->msg_eor && (sock->type == SOCK_SEQPACKET || !first->len))
+		msg->msg_flags |= MSG_EOR;
+}
+
+static int ferry_record_peekmsg(struct socket *sock, struct msghdr *msg,
+				size_t size, int flags, struct ferry_view *view)
+{
+	size_t left = view->len - view->skip, n = min(size, left);
+	int err;
+
+	err = ferry_record_copy(view, msg, n);
+	if (!err) {
+		if (n < left || view->skip)
+			msg->msg_flags |= MSG_TRUNC;
+		ferry_record_describe(sock, msg, view->first);
+		if (view->rights || ferry_cmsg_wanted(sock)) {
+			struct scm_cookie scm = {};
+
+			ferry_cmsg_peek(view->first, view->rights, &scm);
+			scm_recv(sock, msg, &scm, flags);
+		}
+		err = flags & MSG_TRUNC ? left : n;
+	}
+	ferry_view_put(view);
+	return err;
+}
+
+/**
+ * ferry_record_recvmsg() - receive a record
+ * @sock: SEQPACKET or DGRAM socket
+ * @msg: where to
+ * @size: bytes that fit
+ * @flags: MSG_PEEK, MSG_TRUNC, MSG_DONTWAIT, MSG_CMSG_CLOEXEC
+ *
+ * A record without bytes is told from the end of the connection by MSG_EOR.
+ * When user memory faults the record stays the next to be read.
+ *
+ * Context: process, may sleep.
+ * Return: bytes received (with MSG_TRUNC the record's), or an error.
+ */
+int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
+			 int flags)
+{
+	struct sock *sk = sock->sk, *peer = NULL;
+	struct ferry_sock *fs = ferry_sk(sk);
+	struct ferry_view view = {};
+	long timeo;
+	size_t n;
+	int err;
+
+	if (unlikely(flags & MSG_OOB))
+		return -EOPNOTSUPP;
+	if (unlikely(flags & MSG_ERRQUEUE))
+		return -EAGAIN;
+
+	timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
+	if (ferry_connects(sk)) {
+		if (unlikely(smp_load_acquire(&sk->sk_state) !=
+			     TCP_ESTABLISHED)) {
+			err = ferry_wait_connected(sk, &timeo);
+			if (err)
+				return err;
+		}
+		peer = fs->peer;
+	}
+
+	for (;;) {
+		if (unlikely(flags & MSG_PEEK)) {
+			if (ferry_record_peek(fs, size, flags, &view))
+				return ferry_record_peekmsg(sock, msg, size,
+							    flags, &view);
+		} else {
+			if (likely(ferry_record_unlink(fs, &view)))
+				break;
+		}
+		err = ferry_record_wait(sk, peer, view.seen, &timeo);
+		if (err <= 0)
+			return err;
+	}
+
+	n = min(size, view.len);
+	err = ferry_record_copy(&view, msg, n);
+	if (unlikely(err)) {
+		ferry_record_relink(fs, view.first);
+		return err;
+	}
+	if (n < view.len)
+		msg->msg_flags |= MSG_TRUNC;
+	ferry_record_describe(sock, msg, view.first);
+	if (unlikely(view.first->rights || ferry_cmsg_wanted(sock))) {
+		struct scm_cookie scm = {};
+
+		ferry_cmsg_take(view.first, &scm);
+		scm_recv(sock, msg, &scm, flags);
+	}
+	ferry_record_consume(sk, peer, view.first);
+	return flags & MSG_TRUNC ? view.len : n;
+}
