@@ -152,6 +152,8 @@ static int ferry_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 	const struct ferry_sock *fs = ferry_sk(sk);
 	unsigned long n = 0;
 
+	if (cmd == SIOCATMARK && sk->sk_type == SOCK_STREAM)
+		return put_user(ferry_urg_at_mark(sk), (int __user *)arg);
 	if (cmd != SIOCINQ && cmd != SIOCOUTQ)
 		return -ENOIOCTLCMD;
 	if (READ_ONCE(sk->sk_state) == TCP_LISTEN)
@@ -161,6 +163,8 @@ static int ferry_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 		if (smp_load_acquire(&sk->sk_state) == TCP_ESTABLISHED)
 			n = ferry_stream_queued(cmd == SIOCINQ ?
 						fs : ferry_sk(fs->peer));
+		if (cmd == SIOCINQ)
+			n = ferry_urg_inq(sk, n);
 	} else if (cmd == SIOCINQ) {
 		n = ferry_record_next_len(sk);
 	} else {

@@ -66,20 +66,60 @@ struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want)
 	buf->cap = ferry_buf_classes[i].size - sizeof(*buf);
 	buf->truesize = ferry_buf_classes[i].size;
 	buf->cache = i;
+	buf->data = buf->room;
 	refcount_set(&buf->refs, 1);
 	return buf;
 }
 
 /**
+ * ferry_buf_share() - make a buffer that shows another's payload
+ * @buf: buffer that is complete
+ *
+ * Context: any.
+ * Return: a buffer as ferry_buf_alloc() makes, or NULL without memory.
+ */
+struct ferry_buf *ferry_buf_share(struct ferry_buf *buf)
+{
+	struct ferry_buf *view;
+
+	view = kmem_cache_alloc(ferry_buf_caches[0],
+				GFP_ATOMIC | __GFP_NOWARN | __GFP_ACCOUNT);
+	if (!view)
+		return NULL;
+
+	memset(view, 0, sizeof(*view));
+	refcount_set(&view->refs, 1);
+	view->len = buf->len;
+	view->eor = buf->eor;
+	view->msg_eor = buf->msg_eor;
+	view->truesize = buf->truesize;
+	view->pid = get_pid(buf->pid);
+	view->uid = buf->uid;
+	view->gid = buf->gid;
+	view->secid = buf->secid;
+	view->from = buf->from;
+	if (view->from)
+		refcount_inc(&view->from->refs);
+	refcount_inc(&buf->refs);
+	view->shared = buf;
+	view->data = buf->data;
+	return view;
+}
+
+/**
  * ferry_buf_charge() - charge a buffer to its sender and its receiver
- * @buf: buffer with @sk set
+ * @buf: buffer with @sk set, or without sender to charge
  * @to: receiver, kept alive by the queue that @buf goes to
  */
 void ferry_buf_charge(struct ferry_buf *buf, struct sock *to)
 {
-	if (buf->sk->sk_type != SOCK_STREAM)
-		atomic_add(buf->len, &ferry_sk(buf->sk)->unread);
-	refcount_add(buf->truesize, &buf->sk->sk_wmem_alloc);
+	struct sock *sk = buf->sk;
+
+	if (sk) {
+		if (sk->sk_type != SOCK_STREAM)
+			atomic_add(buf->len, &ferry_sk(sk)->unread);
+		refcount_add(buf->truesize, &sk->sk_wmem_alloc);
+	}
 	atomic_add(buf->truesize, &to->sk_rmem_alloc);
 	buf->to = to;
 }
@@ -89,6 +129,8 @@ static void ferry_buf_uncharge(struct ferry_buf *buf)
 	struct sock *sk = buf->sk;
 
 	atomic_sub(buf->truesize, &buf->to->sk_rmem_alloc);
+	if (!sk)
+		return;
 	if (sk->sk_type != SOCK_STREAM)
 		atomic_sub(buf->len, &ferry_sk(sk)->unread);
 	/* sk_free() gives back the last byte, and the socket if it was its last. */
@@ -118,6 +160,8 @@ void ferry_buf_put(struct ferry_buf *buf)
 		ferry_addr_put(buf->from);
 	if (buf->to)
 		ferry_buf_uncharge(buf);
+	if (buf->shared)
+		ferry_buf_put(buf->shared);
 	kmem_cache_free(ferry_buf_caches[buf->cache], buf);
 }
 

@@ -196,7 +196,7 @@ static int ferry_connect_start(struct socket *sock, struct sockaddr *uaddr,
 	if (len == FERRY_ADDR_HDR)
 		return -EINVAL;
 
-	listener = ferry_name_find(sk, (struct sockaddr_ferry *)uaddr, len);
+	listener = ferry_name_find(sk, (struct sockaddr_ferry *)uaddr, len, NULL);
 	if (IS_ERR(listener))
 		return PTR_ERR(listener);
 	lfs = ferry_sk(listener);
@@ -387,7 +387,7 @@ int ferry_dgram_connect(struct socket *sock, struct sockaddr *uaddr, int len,
 			return err;
 		if (len == FERRY_ADDR_HDR)
 			return -EINVAL;
-		peer = ferry_name_find(sk, (struct sockaddr_ferry *)uaddr, len);
+		peer = ferry_name_find(sk, (struct sockaddr_ferry *)uaddr, len, NULL);
 		if (IS_ERR(peer))
 			return PTR_ERR(peer);
 	}
@@ -404,7 +404,8 @@ int ferry_dgram_connect(struct socket *sock, struct sockaddr *uaddr, int len,
  * @sock: bound socket
  * @backlog: connections that may wait, already capped by somaxconn
  *
- * Return: 0 or -EINVAL.
+ * Return: 0, -EINVAL, -EADDRINUSE (another socket of the name listens) or
+ * -ENOMEM.
  */
 int ferry_listen(struct socket *sock, int backlog)
 {
@@ -421,10 +422,9 @@ int ferry_listen(struct socket *sock, int backlog)
 	ferry_set_peercred_current(sk);
 	spin_lock(&fs->lock);
 	WRITE_ONCE(sk->sk_max_ack_backlog, backlog);
-	WRITE_ONCE(sk->sk_state, TCP_LISTEN);
 	ferry_promote(sk);
 	spin_unlock(&fs->lock);
-	err = 0;
+	err = ferry_name_listen(sk);
 out:
 	release_sock(sk);
 	return err;
@@ -638,8 +638,10 @@ int ferry_shutdown(struct socket *sock, int how)
 	lock_sock(sk);
 	switch (smp_load_acquire(&sk->sk_state)) {
 	case TCP_LISTEN:
-		if (how & RCV_SHUTDOWN)
+		if (how & RCV_SHUTDOWN) {
+			ferry_name_unlisten(sk);
 			ferry_listen_stop(sk);
+		}
 		break;
 	case TCP_ESTABLISHED:
 		smp_store_release(&sk->sk_shutdown, sk->sk_shutdown | how);

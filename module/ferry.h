@@ -119,7 +119,8 @@ struct ferry_sender {
  * @msg_eor: the sender gave MSG_EOR, or the record is empty
  * @shut: nothing may be appended (it carries descriptors)
  * @peeked: a peek with an offset has shown it (records); guarded by the queue's @lock
- * @sk: sender; kept alive by the charge to its sk_wmem_alloc
+ * @sk: sender, kept alive by the charge to its sk_wmem_alloc; NULL for a
+ *	broadcast, which is charged to the receiver only
  * @to: receiver, charged in sk_rmem_alloc
  * @pid: sender's process
  * @uid: sender's uid
@@ -127,7 +128,10 @@ struct ferry_sender {
  * @secid: sender's security label
  * @rights: descriptors, or NULL
  * @from: sender's address, or NULL when it has none (records)
- * @data: the payload
+ * @drops: what the receiver had lost when this was queued, for SO_RXQ_OVFL
+ * @shared: buffer with a reference whose payload this one shows, or NULL
+ * @data: the payload, in this buffer or in @shared
+ * @room: where the payload of a buffer of its own lies
  */
 struct ferry_buf {
 	struct ferry_buf	*next;
@@ -149,7 +153,22 @@ struct ferry_buf {
 	kgid_t			gid;
 	struct ferry_rights	*rights;
 	struct ferry_addr	*from;
-	u8			data[];
+	u32			drops;
+	struct ferry_buf	*shared;
+	u8			*data;
+	u8			room[];
+};
+
+/**
+ * enum ferry_urg - what is known of the urgent byte
+ * @FERRY_URG_NONE: there is none, or it lies behind
+ * @FERRY_URG_VALID: it can be taken by MSG_OOB
+ * @FERRY_URG_TAKEN: it was; its place still marks the stream
+ */
+enum ferry_urg {
+	FERRY_URG_NONE,
+	FERRY_URG_VALID,
+	FERRY_URG_TAKEN,
 };
 
 /**
@@ -177,6 +196,7 @@ struct ferry_buf {
  * @nospace: a sender or a poll found no room and wants to be woken; any context
  *
  * @refuse_rights: FERRY_PASSRIGHTS is 0
+ * @broadcast_policy: enum ferry_broadcast_policy
  * @send_lock: serialises senders of a byte stream
  * @recv_lock: serialises readers of a byte stream
  * @senders: DGRAM: who found this receiver full
@@ -190,6 +210,11 @@ struct ferry_buf {
  * @head: first buffer; the consumer's
  * @read: bytes consumed since the socket was made; the consumer's, published
  *	with release after the last touch of a buffer (byte stream)
+ * @urg_at: position of the urgent byte, counted as @written; guarded by @lock
+ * @urg_drop: position of an older urgent byte to be left out; guarded by @lock
+ * @urg_dropping: @urg_drop is valid; guarded by @lock
+ * @urg_state: enum ferry_urg; guarded by @lock
+ * @urg_byte: the urgent byte; guarded by @lock
  * @tail: last buffer; the producer's
  * @written: bytes (byte stream) or records queued since the socket was made; the
  *	producer's, published with release
@@ -214,6 +239,7 @@ struct ferry_sock {
 	u8			unaccepted;
 	u8			nospace;
 	u8			refuse_rights;
+	u8			broadcast_policy;
 
 	union {
 		struct {
@@ -227,6 +253,12 @@ struct ferry_sock {
 	};
 	struct ferry_buf	*head;
 	unsigned long		read;
+
+	unsigned long		urg_at;
+	unsigned long		urg_drop;
+	u8			urg_state;
+	u8			urg_dropping;
+	u8			urg_byte;
 
 	struct ferry_buf	*tail ____cacheline_aligned_in_smp;
 	unsigned long		written;
@@ -290,6 +322,7 @@ struct sock *ferry_sock_alloc(struct net *net, struct socket *sock, int type,
 
 /* buffer.c */
 struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want);
+struct ferry_buf *ferry_buf_share(struct ferry_buf *buf);
 void ferry_buf_charge(struct ferry_buf *buf, struct sock *to);
 void ferry_buf_put(struct ferry_buf *buf);
 void ferry_buf_put_list(struct ferry_buf *buf);
@@ -327,8 +360,15 @@ int ferry_addr_copy(struct sockaddr *uaddr, const struct ferry_addr *addr);
 int ferry_name_bind(struct sock *sk, struct ferry_addr *addr);
 int ferry_name_autobind(struct sock *sk);
 void ferry_name_unbind(struct sock *sk);
+int ferry_name_listen(struct sock *sk);
+void ferry_name_unlisten(struct sock *sk);
 struct sock *ferry_name_find(struct sock *sk, const struct sockaddr_ferry *sa,
-			     int len);
+			     int len, const struct ferry_buf *payload);
+int ferry_name_get_mode(struct sock *sk);
+int ferry_name_set_mode(struct sock *sk, u32 mode);
+int ferry_name_for_each(struct sock *sk, const struct sockaddr_ferry *sa,
+			int len, void (*fn)(struct sock *to, void *arg),
+			void *arg);
 int ferry_name_net_init(struct ferry_net *fn);
 void ferry_name_net_exit(struct ferry_net *fn);
 
@@ -352,6 +392,16 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 			 int flags);
 
+/* urgent.c */
+void ferry_urg_mark(struct ferry_sock *to, u8 byte);
+void ferry_urg_signal(struct sock *sk);
+int ferry_urg_recv(struct sock *sk, struct msghdr *msg, size_t len, int flags);
+long ferry_urg_ahead(struct ferry_sock *fs, size_t skip);
+void ferry_urg_passed(struct ferry_sock *fs);
+unsigned long ferry_urg_inq(struct sock *sk, unsigned long unread);
+bool ferry_urg_at_mark(struct sock *sk);
+bool ferry_urg_pending(struct sock *sk);
+
 /* record.c */
 int ferry_seqpacket_sendmsg(struct socket *sock, struct msghdr *msg,
 			    size_t len);
@@ -359,11 +409,18 @@ int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 			 int flags);
 size_t ferry_record_next_len(struct sock *sk);
+struct sk_buff *ferry_record_skb(const struct ferry_buf *first, gfp_t gfp);
+void ferry_record_link(struct sock *to, struct ferry_buf *first);
+
+/* broadcast.c */
+bool ferry_is_broadcast(const struct sockaddr_ferry *sa);
+int ferry_broadcast(struct sock *sk, const struct sockaddr_ferry *sa, int len,
+		    struct ferry_buf *first);
 
 /* poll.c */
 bool ferry_has_room(const struct sock *sk, const struct sock *peer);
 bool ferry_writable(const struct sock *sk, const struct sock *peer);
-bool ferry_readable(const struct sock *sk, const struct sock *peer);
+bool ferry_readable(struct sock *sk, const struct sock *peer);
 bool ferry_nospace(struct sock *sk, struct sock *peer);
 void ferry_wake_reader(struct sock *sk);
 void ferry_write_space(struct sock *sk, struct sock *peer);

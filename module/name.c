@@ -7,14 +7,22 @@
  * sockets bound to it. Readers look up under RCU; sockets are freed after a
  * grace period (SOCK_RCU_FREE), so what a look-up finds can be tried for a
  * reference. Writers hold names_lock.
+ *
+ * Several sockets share a name by SO_REUSEPORT, when each had it before its bind,
+ * or by SO_REUSEADDR, when each has it and none listens; always of one effective
+ * uid. A SO_REUSEPORT group is the core's: datagram sockets join it when bound,
+ * others when they listen.
  */
 #include <linux/cred.h>
 #include <linux/fs_struct.h>
+#include <linux/hash.h>
 #include <linux/jhash.h>
 #include <linux/random.h>
 #include <linux/rculist.h>
 #include <linux/rhashtable.h>
+#include <linux/skbuff.h>
 #include <linux/slab.h>
+#include <net/sock_reuseport.h>
 
 #include "ferry.h"
 
@@ -33,11 +41,12 @@ struct ferry_key {
  * struct ferry_name - a bound name
  * @node: in the table
  * @rcu: frees the entry after a grace period
- * @socks: sockets bound to it, oldest first; written under names_lock, read
+ * @socks: sockets bound to it, newest first; written under names_lock, read
  *	under RCU
  * @uid: owner, the effective uid that bound it first
  * @gid: its group
  * @mode: permission bits; the write bits count
+ * @reuseport: all its sockets had SO_REUSEPORT before their bind
  * @type: socket type, as types have separate name spaces
  * @len: bytes of @name
  * @name: the name
@@ -49,6 +58,7 @@ struct ferry_name {
 	kuid_t			uid;
 	kgid_t			gid;
 	umode_t			mode;
+	bool			reuseport;
 	u16			type;
 	u16			len;
 	char			name[];
@@ -216,10 +226,82 @@ static struct ferry_name *ferry_name_make(const struct sock *sk,
 	INIT_LIST_HEAD(&name->socks);
 	current_euid_egid(&name->uid, &name->gid);
 	name->mode = 0666 & ~current_umask();
+	name->reuseport = sk->sk_reuseport;
 	name->type = sk->sk_type;
 	name->len = len;
 	memcpy(name->name, addr->sa.sfy_name, len);
 	return name;
+}
+
+/* Which nodes can a socket be bound to, or sent to, on this host? */
+static int ferry_node_check(const struct sockaddr_ferry *sa, int unreachable)
+{
+	if (!memchr_inv(sa->sfy_node, 0, sizeof(sa->sfy_node)))
+		return 0;
+	return sa->sfy_scope == FERRY_SCOPE_HOST ? -EINVAL : unreachable;
+}
+
+/* May @sk be bound to a name that others have? */
+static bool ferry_name_shareable(const struct ferry_name *name,
+				 const struct sock *sk)
+{
+	const struct ferry_sock *fs;
+
+	if (!uid_eq(name->uid, current_euid()))
+		return false;
+	if (name->reuseport && sk->sk_reuseport)
+		return true;
+	if (!sk->sk_reuse)
+		return false;
+	list_for_each_entry(fs, &name->socks, name_node)
+		if (!fs->sk.sk_reuse || READ_ONCE(fs->sk.sk_state) == TCP_LISTEN)
+			return false;
+	return true;
+}
+
+/* Join the group of those who share the name by SO_REUSEPORT. */
+static int ferry_group_join(struct ferry_name *name, struct sock *sk)
+{
+	struct ferry_sock *fs;
+
+	list_for_each_entry(fs, &name->socks, name_node)
+		if (&fs->sk != sk && rcu_access_pointer(fs->sk.sk_reuseport_cb))
+			return reuseport_add_sock(sk, &fs->sk, false);
+	return reuseport_alloc(sk, false);
+}
+
+static void ferry_group_leave(struct sock *sk)
+{
+	if (rcu_access_pointer(sk->sk_reuseport_cb))
+		reuseport_detach_sock(sk);
+}
+
+/* Enter a socket with its name, which is new or may be shared, into the table. */
+static int ferry_name_enter(struct ferry_net *fn, struct ferry_name *name,
+			    bool fresh, struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	int err;
+
+	/* Readers that find the name must find the socket complete. */
+	sock_set_flag(sk, SOCK_RCU_FREE);
+	if (name->reuseport && sk->sk_type == SOCK_DGRAM) {
+		err = ferry_group_join(name, sk);
+		if (err)
+			return err;
+	}
+	name->reuseport &= sk->sk_reuseport;
+	list_add_rcu(&fs->name_node, &name->socks);
+	if (!fresh)
+		return 0;
+
+	err = rhashtable_insert_fast(&fn->names, &name->node, ferry_name_params);
+	if (err) {
+		/* Nobody can have seen it. */
+		INIT_LIST_HEAD(&fs->name_node);
+		ferry_group_leave(sk);
+	}
+	return err;
 }
 
 /**
@@ -228,17 +310,22 @@ static struct ferry_name *ferry_name_make(const struct sock *sk,
  * @addr: its address with a name; on success the socket owns the reference
  *
  * Context: process, lock_sock(@sk) held.
- * Return: 0, -EADDRINUSE, -EACCES (reserved name) or -ENOMEM.
+ * Return: 0, -EADDRINUSE, -EACCES (reserved name), -EADDRNOTAVAIL (node),
+ * -EINVAL or -ENOMEM.
  */
 int ferry_name_bind(struct sock *sk, struct ferry_addr *addr)
 {
 	struct ferry_net *fn = ferry_pernet(sock_net(sk));
 	struct ferry_sock *fs = ferry_sk(sk);
 	struct ferry_name *name;
+	bool fresh;
 	int err;
 
 	sock_owned_by_me(sk);
 
+	err = ferry_node_check(&addr->sa, -EADDRNOTAVAIL);
+	if (err)
+		return err;
 	if (ferry_name_reserved(addr) &&
 	    !ns_capable(sock_net(sk)->user_ns, CAP_NET_BIND_SERVICE))
 		return -EACCES;
@@ -247,22 +334,20 @@ int ferry_name_bind(struct sock *sk, struct ferry_addr *addr)
 	rcu_read_lock();
 	name = ferry_name_lookup(fn, sk->sk_type, &addr->sa, addr->len);
 	rcu_read_unlock();
+	fresh = !name;
 	err = -EADDRINUSE;
-	if (name)
+	if (name && !ferry_name_shareable(name, sk))
 		goto out;
-
 	err = -ENOMEM;
-	name = ferry_name_make(sk, addr);
+	if (fresh)
+		name = ferry_name_make(sk, addr);
 	if (!name)
 		goto out;
 
-	/* Readers that find the name must find the socket complete. */
-	sock_set_flag(sk, SOCK_RCU_FREE);
-	list_add_tail_rcu(&fs->name_node, &name->socks);
-	err = rhashtable_insert_fast(&fn->names, &name->node, ferry_name_params);
+	err = ferry_name_enter(fn, name, fresh, sk);
 	if (err) {
-		INIT_LIST_HEAD(&fs->name_node);
-		kfree(name);
+		if (fresh)
+			kfree(name);
 		goto out;
 	}
 	fs->name = name;
@@ -319,6 +404,7 @@ void ferry_name_unbind(struct sock *sk)
 		return;
 
 	mutex_lock(&fn->names_lock);
+	ferry_group_leave(sk);
 	list_del_rcu(&fs->name_node);
 	fs->name = NULL;
 	if (list_empty(&name->socks)) {
@@ -342,16 +428,130 @@ static bool ferry_name_other_type(struct ferry_net *fn, u16 type,
 	return false;
 }
 
-/* The socket of a name that takes what comes. */
-static struct sock *ferry_name_pick(const struct ferry_name *name)
+/**
+ * ferry_name_listen() - a bound socket begins to listen
+ * @sk: the socket
+ *
+ * Context: process, lock_sock(@sk) held.
+ * Return: 0; -EADDRINUSE when another socket of the name listens and they are
+ * no group; -ENOMEM.
+ */
+int ferry_name_listen(struct sock *sk)
 {
-	struct ferry_sock *fs;
+	struct ferry_net *fn = ferry_pernet(sock_net(sk));
+	struct ferry_sock *fs = ferry_sk(sk), *other;
+	struct ferry_name *name;
+	int err = 0;
 
-	list_for_each_entry_rcu(fs, &name->socks, name_node)
-		if (name->type == SOCK_DGRAM ||
-		    READ_ONCE(fs->sk.sk_state) == TCP_LISTEN)
-			return &fs->sk;
-	return NULL;
+	sock_owned_by_me(sk);
+
+	if (sk->sk_state == TCP_LISTEN)
+		return 0;
+
+	mutex_lock(&fn->names_lock);
+	name = fs->name;
+	if (name->reuseport) {
+		err = ferry_group_join(name, sk);
+	} else {
+		list_for_each_entry(other, &name->socks, name_node)
+			if (READ_ONCE(other->sk.sk_state) == TCP_LISTEN)
+				err = -EADDRINUSE;
+	}
+	if (!err) {
+		spin_lock(&fs->lock);
+		WRITE_ONCE(sk->sk_state, TCP_LISTEN);
+		spin_unlock(&fs->lock);
+	}
+	mutex_unlock(&fn->names_lock);
+	return err;
+}
+
+/**
+ * ferry_name_unlisten() - a socket listens no more, but keeps its name
+ * @sk: the socket
+ */
+void ferry_name_unlisten(struct sock *sk)
+{
+	struct ferry_net *fn = ferry_pernet(sock_net(sk));
+
+	mutex_lock(&fn->names_lock);
+	ferry_group_leave(sk);
+	mutex_unlock(&fn->names_lock);
+}
+
+/* Can the socket take what @sk sends, or its connection? */
+static bool ferry_name_serves(const struct ferry_sock *fs, const struct sock *sk)
+{
+	const struct sock *peer = READ_ONCE(fs->peer);
+
+	if (sk->sk_type == SOCK_DGRAM)
+		return !peer || peer == sk;
+	return READ_ONCE(fs->sk.sk_state) == TCP_LISTEN;
+}
+
+/* Does a program choose among the group of @sk? Needs RCU. */
+static bool ferry_group_steered(const struct sock *sk)
+{
+	const struct sock_reuseport *reuse = rcu_dereference(sk->sk_reuseport_cb);
+
+	return reuse && rcu_access_pointer(reuse->prog);
+}
+
+/*
+ * The socket of a name that takes what comes from @sk, or NULL. Where a program
+ * chooses and there is no @skb to show it, -EAGAIN.
+ */
+static struct sock *ferry_name_pick(const struct ferry_name *name,
+				    struct sock *sk, struct sk_buff *skb)
+{
+	struct ferry_sock *fs, *any = NULL;
+	struct sock *member;
+	u32 hash;
+
+	list_for_each_entry_rcu(fs, &name->socks, name_node) {
+		any = fs;
+		if (ferry_name_serves(fs, sk))
+			break;
+	}
+	if (!any)
+		return NULL;
+	if (!ferry_name_serves(any, sk))
+		/* A datagram socket with another peer will say so itself. */
+		return sk->sk_type == SOCK_DGRAM ? &any->sk : NULL;
+	if (!rcu_access_pointer(any->sk.sk_reuseport_cb))
+		return &any->sk;
+
+	if (!skb && ferry_group_steered(&any->sk))
+		return ERR_PTR(-EAGAIN);
+	/* A datagram's sender keeps its receiver, so its order is kept. */
+	hash = sk->sk_type == SOCK_DGRAM ? hash_ptr(sk, 32) : get_random_u32();
+	member = reuseport_select_sock(&any->sk, hash, skb, 0);
+	return member ? member : &any->sk;
+}
+
+static struct sock *ferry_name_try(struct sock *sk,
+				   const struct sockaddr_ferry *sa, int len,
+				   struct sk_buff *skb)
+{
+	struct ferry_net *fn = ferry_pernet(sock_net(sk));
+	struct sock *other = ERR_PTR(-ECONNREFUSED);
+	struct ferry_name *name;
+
+	rcu_read_lock();
+	name = ferry_name_lookup(fn, sk->sk_type, sa, len);
+	if (!name) {
+		if (ferry_name_other_type(fn, sk->sk_type, sa, len))
+			other = ERR_PTR(-EPROTOTYPE);
+	} else if (!ferry_name_permitted(sock_net(sk), name)) {
+		other = ERR_PTR(-EACCES);
+	} else {
+		other = ferry_name_pick(name, sk, skb);
+		if (!other || (!IS_ERR(other) &&
+			       !refcount_inc_not_zero(&other->sk_refcnt)))
+			other = ERR_PTR(-ECONNREFUSED);
+	}
+	rcu_read_unlock();
+	return other;
 }
 
 /**
@@ -359,39 +559,115 @@ static struct sock *ferry_name_pick(const struct ferry_name *name)
  * @sk: the caller's socket: its namespace and type are searched
  * @sa: address that ferry_addr_check() accepted
  * @len: its length
+ * @payload: the datagram, for a program to choose by; NULL for a connect
  *
- * Context: process.
+ * Context: process, may sleep.
  * Return: the socket with a reference, -ECONNREFUSED (nobody there),
- * -EPROTOTYPE (only of another type) or -EACCES (the name's mode).
+ * -EPROTOTYPE (only of another type), -EACCES (the name's mode), -ENETUNREACH or
+ * -EINVAL (the node), or -ENOMEM.
  */
 struct sock *ferry_name_find(struct sock *sk, const struct sockaddr_ferry *sa,
-			     int len)
+			     int len, const struct ferry_buf *payload)
 {
-	struct ferry_net *fn = ferry_pernet(sock_net(sk));
-	int err = -ECONNREFUSED;
-	struct ferry_name *name;
+	struct sk_buff *skb;
 	struct sock *other;
+	int err;
+
+	err = ferry_node_check(sa, -ENETUNREACH);
+	if (err)
+		return ERR_PTR(err);
+
+	other = ferry_name_try(sk, sa, len, NULL);
+	if (likely(other != ERR_PTR(-EAGAIN)))
+		return other;
+
+	skb = ferry_record_skb(payload, GFP_KERNEL);
+	if (!skb)
+		return ERR_PTR(-ENOMEM);
+	other = ferry_name_try(sk, sa, len, skb);
+	kfree_skb(skb);
+	return other;
+}
+
+/**
+ * ferry_name_for_each() - call a function for every socket of a name
+ * @sk: the caller's socket: its namespace and type are searched
+ * @sa: address; its node is not looked at
+ * @len: its length
+ * @fn: function, called under RCU; must not sleep
+ * @arg: its second argument
+ *
+ * Return: 0, also when the name is not bound, or -EACCES (the name's mode).
+ */
+int ferry_name_for_each(struct sock *sk, const struct sockaddr_ferry *sa,
+			int len, void (*fn)(struct sock *to, void *arg),
+			void *arg)
+{
+	struct ferry_name *name;
+	struct ferry_sock *fs;
+	int err = 0;
 
 	rcu_read_lock();
-	name = ferry_name_lookup(fn, sk->sk_type, sa, len);
-	if (!name) {
-		if (ferry_name_other_type(fn, sk->sk_type, sa, len))
-			err = -EPROTOTYPE;
-		goto err_unlock;
-	}
-	if (!ferry_name_permitted(sock_net(sk), name)) {
+	name = ferry_name_lookup(ferry_pernet(sock_net(sk)), sk->sk_type, sa,
+				 len);
+	if (name && !ferry_name_permitted(sock_net(sk), name))
 		err = -EACCES;
-		goto err_unlock;
-	}
-	other = ferry_name_pick(name);
-	if (!other || !refcount_inc_not_zero(&other->sk_refcnt))
-		goto err_unlock;
+	else if (name)
+		list_for_each_entry_rcu(fs, &name->socks, name_node)
+			fn(&fs->sk, arg);
 	rcu_read_unlock();
-	return other;
+	return err;
+}
 
-err_unlock:
-	rcu_read_unlock();
-	return ERR_PTR(err);
+/**
+ * ferry_name_get_mode() - FERRY_MODE
+ * @sk: the socket
+ *
+ * Return: the mode of its name, or -EINVAL without one.
+ */
+int ferry_name_get_mode(struct sock *sk)
+{
+	struct ferry_net *fn = ferry_pernet(sock_net(sk));
+	const struct ferry_name *name;
+	int mode = -EINVAL;
+
+	mutex_lock(&fn->names_lock);
+	name = ferry_sk(sk)->name;
+	if (name)
+		mode = name->mode;
+	mutex_unlock(&fn->names_lock);
+	return mode;
+}
+
+/**
+ * ferry_name_set_mode() - FERRY_MODE
+ * @sk: the socket
+ * @mode: permission bits
+ *
+ * Return: 0, -EINVAL without a name or with other bits, or -EPERM when the
+ * caller neither owns the name nor has CAP_FOWNER.
+ */
+int ferry_name_set_mode(struct sock *sk, u32 mode)
+{
+	struct ferry_net *fn = ferry_pernet(sock_net(sk));
+	struct ferry_name *name;
+	int err = -EINVAL;
+
+	if (mode & ~0777)
+		return err;
+
+	mutex_lock(&fn->names_lock);
+	name = ferry_sk(sk)->name;
+	if (name) {
+		err = -EPERM;
+		if (uid_eq(current_euid(), name->uid) ||
+		    ns_capable(sock_net(sk)->user_ns, CAP_FOWNER)) {
+			WRITE_ONCE(name->mode, mode);
+			err = 0;
+		}
+	}
+	mutex_unlock(&fn->names_lock);
+	return err;
 }
 
 /**

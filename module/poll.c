@@ -68,7 +68,7 @@ bool ferry_writable(const struct sock *sk, const struct sock *peer)
  * A record suffices. A byte stream's low-water mark can always be reached: it counts as reached when the
  * sender waits for room.
  */
-bool ferry_readable(const struct sock *sk, const struct sock *peer)
+bool ferry_readable(struct sock *sk, const struct sock *peer)
 {
 	const struct ferry_sock *fs = ferry_sk(sk);
 	unsigned long avail;
@@ -77,6 +77,10 @@ bool ferry_readable(const struct sock *sk, const struct sock *peer)
 		return READ_ONCE(fs->head);
 
 	avail = READ_ONCE(fs->written) - READ_ONCE(fs->read);
+	/* A read leaves the urgent byte out. */
+	if (unlikely(READ_ONCE(fs->urg_state)) && avail &&
+	    ferry_urg_at_mark(sk) && !sock_flag(sk, SOCK_URGINLINE))
+		avail--;
 	if (!avail)
 		return false;
 	if (likely(avail >= READ_ONCE(sk->sk_rcvlowat)))
@@ -102,8 +106,8 @@ static void ferry_wake(struct sock *sk, __poll_t mask, int how, int band)
  */
 void ferry_wake_reader(struct sock *sk)
 {
-	ferry_wake(sk, EPOLLIN | EPOLLRDNORM | EPOLLRDBAND, SOCK_WAKE_WAITD,
-		   POLL_IN);
+	ferry_wake(sk, EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI,
+		   SOCK_WAKE_WAITD, POLL_IN);
 }
 
 /**
@@ -303,6 +307,8 @@ __poll_t ferry_poll(struct file *file, struct socket *sock,
 		break;
 	case TCP_ESTABLISHED:
 		mask |= ferry_poll_connected(sk, fs->peer);
+		if (unlikely(ferry_urg_pending(sk)))
+			mask |= EPOLLPRI;
 		break;
 	case TCP_CLOSE:
 		mask |= EPOLLHUP | EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;

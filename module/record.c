@@ -48,6 +48,55 @@ err_free:
 	return ERR_PTR(err);
 }
 
+/**
+ * ferry_record_link() - put a record at the end of a queue
+ * @to: receiver; the caller holds its @lock and has found it alive
+ * @first: the record, now the queue's
+ */
+void ferry_record_link(struct sock *to, struct ferry_buf *first)
+{
+	struct ferry_sock *tfs = ferry_sk(to);
+	struct ferry_buf *buf, *last = first;
+
+	lockdep_assert_held(&tfs->lock);
+
+	for (buf = first; buf; buf = buf->next) {
+		ferry_buf_charge(buf, to);
+		last = buf;
+	}
+	if (unlikely(sock_flag(to, SOCK_RXQ_OVFL)))
+		first->drops = atomic_read(&to->sk_drops);
+	if (tfs->head)
+		tfs->tail->next = first;
+	else
+		WRITE_ONCE(tfs->head, first);
+	tfs->tail = last;
+	WRITE_ONCE(tfs->written, tfs->written + 1);
+}
+
+/**
+ * ferry_record_skb() - a copy of a record for the core's filters to look at
+ * @first: record, or NULL for none
+ * @gfp: how to allocate
+ *
+ * Return: a buffer with the payload from offset 0, or NULL without memory.
+ */
+struct sk_buff *ferry_record_skb(const struct ferry_buf *first, gfp_t gfp)
+{
+	const struct ferry_buf *buf;
+	struct sk_buff *skb;
+	size_t len = 0;
+
+	for (buf = first; buf; buf = buf->next)
+		len += buf->len;
+	skb = alloc_skb(len, gfp);
+	if (!skb)
+		return NULL;
+	for (buf = first; buf; buf = buf->next)
+		skb_put_data(skb, buf->data, buf->len);
+	return skb;
+}
+
 /*
  * Queue a record at @to. Returns 0, -EAGAIN without room, or why it can never
  * be queued.
@@ -56,7 +105,6 @@ static int ferry_record_queue(struct sock *sk, struct sock *to,
 			      struct ferry_buf *first)
 {
 	struct ferry_sock *tfs = ferry_sk(to);
-	struct ferry_buf *buf, *last = first;
 	int err = 0;
 
 	spin_lock(&tfs->lock);
@@ -71,16 +119,7 @@ static int ferry_record_queue(struct sock *sk, struct sock *to,
 	if (unlikely(err))
 		goto out;
 
-	for (buf = first; buf; buf = buf->next) {
-		ferry_buf_charge(buf, to);
-		last = buf;
-	}
-	if (tfs->head)
-		tfs->tail->next = first;
-	else
-		WRITE_ONCE(tfs->head, first);
-	tfs->tail = last;
-	WRITE_ONCE(tfs->written, tfs->written + 1);
+	ferry_record_link(to, first);
 out:
 	spin_unlock(&tfs->lock);
 	return err;
@@ -128,59 +167,63 @@ static int ferry_record_wait_room(struct sock *sk, struct sock *to, long *timeo)
 	return err;
 }
 
-/* Send to @to, waiting for room as long as @timeo says. */
-static int ferry_record_send(struct sock *sk, struct sock *to,
-			     struct msghdr *msg, size_t len,
-			     struct ferry_sender *from, long timeo)
+/* Make a record complete with what belongs to it beside its bytes. */
+static struct ferry_buf *ferry_record_prepare(struct sock *sk,
+					      struct msghdr *msg, size_t len,
+					      struct ferry_sender *from)
 {
-	const struct ferry_sock *tfs = ferry_sk(to);
-	struct ferry_buf *first = NULL;
+	struct ferry_buf *first;
+
+	first = ferry_record_make(sk, msg, len);
+	if (IS_ERR(first))
+		return first;
+	ferry_cmsg_attach(first, from);
+	first->from = ferry_addr_get_own(sk);
+	first->msg_eor = !len || (msg->msg_flags & MSG_EOR);
+	return first;
+}
+
+/* Why can @sk never send to @to again? */
+static int ferry_record_closed(struct sock *sk, struct sock *to)
+{
+	if (ferry_connects(sk) || !READ_ONCE(ferry_sk(to)->dead) ||
+	    (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN))
+		return -EPIPE;
+	return -ECONNREFUSED;
+}
+
+/* Send a record to @to, waiting for room; it is used up unless it fails. */
+static int ferry_record_send(struct sock *sk, struct sock *to,
+			     struct ferry_buf *first, long timeo)
+{
 	int err;
 
-	if (unlikely(from->rights && READ_ONCE(tfs->refuse_rights)))
-		return -EPERM;
+	if (unlikely(first->rights)) {
+		if (READ_ONCE(ferry_sk(to)->refuse_rights))
+			return -EPERM;
+		err = ferry_inflight_add(first->rights, to);
+		if (err)
+			return err;
+	}
 
 	for (;;) {
 		err = sock_error(sk);
 		if (unlikely(err))
-			break;
-		if (unlikely(ferry_send_closed(sk, to))) {
-			err = -EPIPE;
-			if (!ferry_connects(sk) && READ_ONCE(tfs->dead) &&
-			    !(READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN))
-				err = -ECONNREFUSED;
-			break;
-		}
+			return err;
+		if (unlikely(ferry_send_closed(sk, to)))
+			return ferry_record_closed(sk, to);
 
-		err = -EAGAIN;
-		if (likely(ferry_has_room(sk, to))) {
-			if (!first) {
-				first = ferry_record_make(sk, msg, len);
-				if (IS_ERR(first))
-					return PTR_ERR(first);
-				ferry_cmsg_attach(first, from);
-				first->from = ferry_addr_get_own(sk);
-				first->msg_eor = !len ||
-						 (msg->msg_flags & MSG_EOR);
-				err = first->rights ?
-				      ferry_inflight_add(first->rights, to) : 0;
-				if (err)
-					break;
-			}
-			err = ferry_record_queue(sk, to, first);
-		}
+		err = ferry_record_queue(sk, to, first);
 		if (likely(!err)) {
 			ferry_wake_reader(to);
-			return len;
+			return 0;
 		}
 		if (err != -EAGAIN)
-			break;
+			return err;
 		err = ferry_record_wait_room(sk, to, &timeo);
 		if (err)
-			break;
+			return err;
 	}
-	ferry_buf_put_list(first);
-	return err;
 }
 
 /**
@@ -194,8 +237,9 @@ static int ferry_record_send(struct sock *sk, struct sock *to,
  */
 int ferry_seqpacket_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 {
-	struct sock *sk = sock->sk;
+	struct sock *sk = sock->sk, *peer;
 	struct ferry_sender from;
+	struct ferry_buf *first;
 	long timeo;
 	int err;
 
@@ -215,28 +259,73 @@ int ferry_seqpacket_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	err = ferry_cmsg_send(sock, msg, &from);
 	if (unlikely(err))
 		return err;
-	err = ferry_record_send(sk, ferry_sk(sk)->peer, msg, len, &from, timeo);
-	ferry_cmsg_sent(&from);
+	peer = ferry_sk(sk)->peer;
 
-	if (unlikely(err == -EPIPE) && !(msg->msg_flags & MSG_NOSIGNAL))
+	/* Before the bytes are copied: a full peer is the common failure. */
+	while (unlikely(!ferry_has_room(sk, peer)) &&
+	       !ferry_record_may_send(sk, peer)) {
+		err = ferry_record_wait_room(sk, peer, &timeo);
+		if (err)
+			goto out;
+	}
+	first = ferry_record_prepare(sk, msg, len, &from);
+	err = PTR_ERR_OR_ZERO(first);
+	if (unlikely(err))
+		goto out;
+	err = ferry_record_send(sk, peer, first, timeo);
+	if (unlikely(err))
+		ferry_buf_put_list(first);
+out:
+	ferry_cmsg_sent(&from);
+	if (likely(!err))
+		return len;
+	if (err == -EPIPE && !(msg->msg_flags & MSG_NOSIGNAL))
 		send_sig(SIGPIPE, current, 0);
 	return err;
 }
 
-/* The socket a datagram goes to, with a reference. */
-static struct sock *ferry_dgram_target(struct sock *sk, struct msghdr *msg)
+/* Send a record to the socket(s) an address means. */
+static int ferry_dgram_sendto(struct sock *sk, struct msghdr *msg,
+			      struct ferry_buf *first, bool *used)
+{
+	const struct sockaddr_ferry *sa = msg->msg_name;
+	int len = msg->msg_namelen;
+	struct sock *to;
+	int err;
+
+	err = ferry_addr_check(msg->msg_name, len);
+	if (err)
+		return err;
+	if (ferry_is_broadcast(sa))
+		return ferry_broadcast(sk, sa, len, first);
+
+	to = ferry_name_find(sk, sa, len, first);
+	if (IS_ERR(to))
+		return PTR_ERR(to);
+	err = ferry_record_send(sk, to, first,
+				sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT));
+	*used = !err;
+	sock_put(to);
+	return err;
+}
+
+/* Send a record to the connected peer. */
+static int ferry_dgram_send(struct sock *sk, struct msghdr *msg,
+			    struct ferry_buf *first, bool *used)
 {
 	struct sock *to;
 	int err;
 
-	if (msg->msg_namelen) {
-		err = ferry_addr_check(msg->msg_name, msg->msg_namelen);
-		if (err)
-			return ERR_PTR(err);
-		return ferry_name_find(sk, msg->msg_name, msg->msg_namelen);
-	}
 	to = ferry_peer_get(sk);
-	return to ? to : ERR_PTR(-EDESTADDRREQ);
+	if (!to)
+		return -EDESTADDRREQ;
+	err = ferry_record_send(sk, to, first,
+				sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT));
+	if (unlikely(err == -ECONNREFUSED))
+		ferry_dgram_dissolve(sk, to);
+	*used = !err;
+	sock_put(to);
+	return err;
 }
 
 /**
@@ -252,8 +341,10 @@ static struct sock *ferry_dgram_target(struct sock *sk, struct msghdr *msg)
  */
 int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 {
-	struct sock *sk = sock->sk, *to;
+	struct sock *sk = sock->sk;
 	struct ferry_sender from;
+	struct ferry_buf *first;
+	bool used = false;
 	int err;
 
 	if (unlikely(msg->msg_flags & MSG_OOB))
@@ -265,18 +356,19 @@ int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	if (unlikely(err))
 		return err;
 
-	to = ferry_dgram_target(sk, msg);
-	err = PTR_ERR_OR_ZERO(to);
+	/* A steering program chooses the receiver by the bytes: copy first. */
+	first = ferry_record_prepare(sk, msg, len, &from);
+	err = PTR_ERR_OR_ZERO(first);
 	if (likely(!err)) {
-		err = ferry_record_send(sk, to, msg, len, &from,
-					sock_sndtimeo(sk, msg->msg_flags &
-							  MSG_DONTWAIT));
-		if (unlikely(err == -ECONNREFUSED) && !msg->msg_namelen)
-			ferry_dgram_dissolve(sk, to);
-		sock_put(to);
+		if (msg->msg_namelen)
+			err = ferry_dgram_sendto(sk, msg, first, &used);
+		else
+			err = ferry_dgram_send(sk, msg, first, &used);
+		if (unlikely(!used))
+			ferry_buf_put_list(first);
 	}
 	ferry_cmsg_sent(&from);
-	return err;
+	return err ? err : len;
 }
 
 /* Length of the record that begins with @buf; its last buffer in @last. */
@@ -504,6 +596,9 @@ static void ferry_record_describe(struct socket *sock, struct msghdr *msg,
 {
 	if (msg->msg_name && sock->type == SOCK_DGRAM)
 		msg->msg_namelen = ferry_addr_copy(msg->msg_name, first->from);
+	if (unlikely(first->drops))
+		put_cmsg(msg, SOL_SOCKET, SO_RXQ_OVFL, sizeof(first->drops),
+			 (void *)&first->drops);
 	if (first->msg_eor && (sock->type == SOCK_SEQPACKET || !first->len))
 		msg->msg_flags |= MSG_EOR;
 }

@@ -13,38 +13,81 @@ static void ferry_buffer_resized(struct sock *sk)
 {
 	struct sock *peer;
 
-	if (!ferry_connects(sk) ||
-	    smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)
+	if (!ferry_connects(sk)) {
+		ferry_write_space(sk, NULL);
+		wake_up_interruptible_all(&ferry_sk(sk)->senders);
+		return;
+	}
+	if (smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)
 		return;
 	peer = ferry_sk(sk)->peer;
 	ferry_write_space(sk, peer);
 	ferry_write_space(peer, sk);
 }
 
-/**
- * ferry_setsockopt() - setsockopt(2)
- * @sock: socket
- * @level: SOL_SOCKET or SOL_FERRY
- * @optname: option
- * @optval: value
- * @optlen: its length
- *
- * Return: 0 or an error, -ENOPROTOOPT for unknown ones.
- */
-int ferry_setsockopt(struct socket *sock, int level, int optname,
-		     sockptr_t optval, unsigned int optlen)
+/* SOL_FERRY */
+static int ferry_set_family(struct socket *sock, int optname, sockptr_t optval,
+			    unsigned int optlen)
+{
+	struct sock *sk = sock->sk;
+	struct ferry_sock *fs = ferry_sk(sk);
+	int val, err = 0;
+
+	if (optlen < sizeof(val))
+		return -EINVAL;
+	if (copy_from_sockptr(&val, optval, sizeof(val)))
+		return -EFAULT;
+
+	lock_sock(sk);
+	switch (optname) {
+	case FERRY_MODE:
+		err = ferry_name_set_mode(sk, val);
+		break;
+	case FERRY_PASSRIGHTS:
+		WRITE_ONCE(fs->refuse_rights, !val);
+		break;
+	case FERRY_BROADCAST_POLICY:
+		if (val != FERRY_BROADCAST_DROP &&
+		    val != FERRY_BROADCAST_DISCONNECT)
+			err = -EINVAL;
+		else
+			WRITE_ONCE(fs->broadcast_policy, val);
+		break;
+	case FERRY_REUSEPORT:
+		sk->sk_reuseport = !!val;
+		break;
+	case FERRY_ZEROCOPY:
+		if (val < 0 || val > 1)
+			err = -EINVAL;
+		else
+			sock_valbool_flag(sk, SOCK_ZEROCOPY, val);
+		break;
+	default:
+		err = -ENOPROTOOPT;
+	}
+	release_sock(sk);
+	return err;
+}
+
+/* SOL_SOCKET: what the core refuses outside INET, and what follows from it. */
+static int ferry_set_socket(struct socket *sock, int optname, sockptr_t optval,
+			    unsigned int optlen)
 {
 	int err;
 
-	if (level != SOL_SOCKET)
-		return -ENOPROTOOPT;
-
+	switch (optname) {
+	case SO_REUSEPORT:
+		return ferry_set_family(sock, FERRY_REUSEPORT, optval, optlen);
+	case SO_ZEROCOPY:
+		return ferry_set_family(sock, FERRY_ZEROCOPY, optval, optlen);
 #ifdef SO_PASSPIDFD
-	/* Its helper is not exported: better refused than without effect. */
-	if (optname == SO_PASSPIDFD)
+	case SO_PASSPIDFD:
+		/* Its helper is not exported: better refused than without effect. */
 		return -EOPNOTSUPP;
 #endif
-	err = sock_setsockopt(sock, level, optname, optval, optlen);
+	}
+
+	err = sock_setsockopt(sock, SOL_SOCKET, optname, optval, optlen);
 	if (err)
 		return err;
 
@@ -65,6 +108,29 @@ int ferry_setsockopt(struct socket *sock, int level, int optname,
 }
 
 /**
+ * ferry_setsockopt() - setsockopt(2)
+ * @sock: socket
+ * @level: SOL_SOCKET or SOL_FERRY
+ * @optname: option
+ * @optval: value
+ * @optlen: its length
+ *
+ * Return: 0 or an error, -ENOPROTOOPT for unknown ones.
+ */
+int ferry_setsockopt(struct socket *sock, int level, int optname,
+		     sockptr_t optval, unsigned int optlen)
+{
+	switch (level) {
+	case SOL_SOCKET:
+		return ferry_set_socket(sock, optname, optval, optlen);
+	case SOL_FERRY:
+		return ferry_set_family(sock, optname, optval, optlen);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+/**
  * ferry_getsockopt() - getsockopt(2) of levels other than SOL_SOCKET
  * @sock: socket
  * @level: SOL_FERRY
@@ -77,7 +143,42 @@ int ferry_setsockopt(struct socket *sock, int level, int optname,
 int ferry_getsockopt(struct socket *sock, int level, int optname,
 		     char __user *optval, int __user *optlen)
 {
-	return -ENOPROTOOPT;
+	const struct ferry_sock *fs = ferry_sk(sock->sk);
+	int val, len;
+
+	if (level != SOL_FERRY)
+		return -ENOPROTOOPT;
+	if (get_user(len, optlen))
+		return -EFAULT;
+	if (len < 0)
+		return -EINVAL;
+
+	switch (optname) {
+	case FERRY_MODE:
+		val = ferry_name_get_mode(sock->sk);
+		if (val < 0)
+			return val;
+		break;
+	case FERRY_PASSRIGHTS:
+		val = !READ_ONCE(fs->refuse_rights);
+		break;
+	case FERRY_BROADCAST_POLICY:
+		val = READ_ONCE(fs->broadcast_policy);
+		break;
+	case FERRY_REUSEPORT:
+		val = sock->sk->sk_reuseport;
+		break;
+	case FERRY_ZEROCOPY:
+		val = sock_flag(sock->sk, SOCK_ZEROCOPY);
+		break;
+	default:
+		return -ENOPROTOOPT;
+	}
+
+	len = min_t(int, len, sizeof(val));
+	if (put_user(len, optlen) || copy_to_user(optval, &val, len))
+		return -EFAULT;
+	return 0;
 }
 
 /**

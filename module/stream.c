@@ -31,10 +31,33 @@ static bool ferry_may_append(const struct ferry_buf *buf,
 	       uid_eq(buf->uid, from->uid) && gid_eq(buf->gid, from->gid);
 }
 
+/**
+ * struct ferry_piece - what a step of a send takes from the message
+ * @iter: user memory
+ * @left: bytes to take at most
+ * @urgent: it is the one urgent byte
+ */
+struct ferry_piece {
+	struct iov_iter	*iter;
+	size_t		left;
+	bool		urgent;
+};
+
+/* The bytes are in place: let the reader have them. */
+static void ferry_stream_publish(struct ferry_sock *to, const u8 *data, size_t n,
+				 const struct ferry_piece *piece)
+{
+	if (unlikely(piece->urgent))
+		ferry_urg_mark(to, *data);
+	smp_store_release(&to->written, to->written + n);
+}
+
 /* Append to the last buffer. Returns the bytes taken, 0 if it has no room. */
-static ssize_t ferry_stream_append(struct ferry_sock *to, struct msghdr *msg)
+static ssize_t ferry_stream_append(struct ferry_sock *to,
+				   const struct ferry_piece *piece)
 {
 	struct ferry_buf *buf = to->tail;
+	u8 *data;
 	size_t n;
 
 	/* Pairs with ferry_stream_consume(): the reader is done with the buffer. */
@@ -43,32 +66,32 @@ static ssize_t ferry_stream_append(struct ferry_sock *to, struct msghdr *msg)
 		WRITE_ONCE(buf->len, 0);
 	}
 
-	n = min_t(size_t, buf->cap - buf->len, msg_data_left(msg));
+	n = min_t(size_t, buf->cap - buf->len, piece->left);
 	if (!n)
 		return 0;
 
-	n = copy_from_iter(buf->data + buf->len, n, &msg->msg_iter);
+	data = buf->data + buf->len;
+	n = copy_from_iter(data, n, piece->iter);
 	if (unlikely(!n))
 		return -EFAULT;
 
 	WRITE_ONCE(buf->len, buf->len + n);
-	smp_store_release(&to->written, to->written + n);
+	ferry_stream_publish(to, data, n, piece);
 	return n;
 }
 
 /* Queue a new buffer. Returns the bytes taken. */
 static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
-				struct msghdr *msg,
+				const struct ferry_piece *piece,
 				struct ferry_sender *from)
 {
 	unsigned long unread = to->written - READ_ONCE(to->read);
-	size_t left = msg_data_left(msg);
 	struct ferry_buf *buf;
 	size_t want, n;
 	int err;
 
 	/* Grow with what waits: memory stays in proportion to the bytes unread. */
-	want = max_t(size_t, left, unread);
+	want = max_t(size_t, piece->left, unread);
 	want = min_t(size_t, want, min(READ_ONCE(sk->sk_sndbuf),
 				       READ_ONCE(to->sk.sk_rcvbuf)) /
 				   FERRY_STREAM_STEPS);
@@ -76,8 +99,8 @@ static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
 	if (unlikely(!buf))
 		return -ENOMEM;
 
-	n = copy_from_iter(buf->data, min_t(size_t, buf->cap, left),
-			   &msg->msg_iter);
+	n = copy_from_iter(buf->data, min_t(size_t, buf->cap, piece->left),
+			   piece->iter);
 	if (unlikely(!n)) {
 		ferry_buf_put(buf);
 		return -EFAULT;
@@ -109,13 +132,14 @@ static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
 	to->tail = buf;
 	spin_unlock(&to->lock);
 
-	smp_store_release(&to->written, to->written + n);
+	ferry_stream_publish(to, buf->data, n, piece);
 	return n;
 }
 
 /* Queue some of the message. Returns the bytes taken, -EAGAIN without room. */
 static ssize_t ferry_stream_push(struct sock *sk, struct sock *peer,
-				 struct msghdr *msg, struct ferry_sender *from)
+				 const struct ferry_piece *piece,
+				 struct ferry_sender *from)
 {
 	struct ferry_sock *to = ferry_sk(peer);
 	ssize_t n;
@@ -123,13 +147,13 @@ static ssize_t ferry_stream_push(struct sock *sk, struct sock *peer,
 	lockdep_assert_held(&ferry_sk(sk)->send_lock);
 
 	if (to->tail && ferry_may_append(to->tail, from)) {
-		n = ferry_stream_append(to, msg);
+		n = ferry_stream_append(to, piece);
 		if (n)
 			return n;
 	}
 	if (!ferry_has_room(sk, peer))
 		return -EAGAIN;
-	return ferry_stream_add(sk, to, msg, from);
+	return ferry_stream_add(sk, to, piece, from);
 }
 
 /* Wait until @sk may send more. Returns 0 to try again. */
@@ -172,14 +196,14 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 {
 	struct sock *sk = sock->sk;
 	struct ferry_sock *fs = ferry_sk(sk);
+	/* The last byte of a message is the urgent one. */
+	size_t urgent = len && (msg->msg_flags & MSG_OOB) ? 1 : 0;
+	struct ferry_piece piece = { .iter = &msg->msg_iter };
 	struct ferry_sender from;
 	struct sock *peer;
 	size_t sent = 0;
 	long timeo;
 	int err;
-
-	if (unlikely(msg->msg_flags & MSG_OOB))
-		return -EOPNOTSUPP;
 
 	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
 	if (unlikely(smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)) {
@@ -217,10 +241,17 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 		if (sent == len)
 			break;
 
-		n = ferry_stream_push(sk, peer, msg, &from);
+		piece.left = len - sent;
+		if (unlikely(urgent)) {
+			piece.urgent = piece.left == 1;
+			piece.left -= !piece.urgent;
+		}
+		n = ferry_stream_push(sk, peer, &piece, &from);
 		if (likely(n > 0)) {
 			sent += n;
-			if (ferry_readable(peer, sk))
+			if (unlikely(piece.urgent))
+				ferry_urg_signal(peer);
+			if (ferry_readable(peer, sk) || piece.urgent)
 				ferry_wake_reader(peer);
 			continue;
 		}
@@ -311,6 +342,16 @@ static void ferry_stream_consume(struct ferry_sock *fs, struct ferry_buf *buf,
 	smp_store_release(&fs->read, fs->read + n);
 }
 
+/* Leave out the urgent byte, which is the next. */
+static void ferry_stream_skip(struct ferry_sock *fs, unsigned long avail,
+			      size_t skip, bool peek)
+{
+	if (peek)
+		return;
+	ferry_stream_consume(fs, ferry_stream_find(fs, avail, skip).buf, 1);
+	ferry_urg_passed(fs);
+}
+
 /* Wait until more than @skip bytes are unread. Returns 0 to try again. */
 static int ferry_stream_wait_data(struct sock *sk, struct sock *peer,
 				  size_t skip, long *timeo)
@@ -365,7 +406,7 @@ static bool ferry_same_sender(const struct ferry_buf *buf,
  * @sock: socket
  * @msg: where to
  * @len: bytes wanted
- * @flags: MSG_PEEK, MSG_WAITALL, MSG_DONTWAIT, MSG_TRUNC
+ * @flags: MSG_PEEK, MSG_WAITALL, MSG_DONTWAIT, MSG_TRUNC, MSG_OOB
  *
  * With MSG_TRUNC bytes are taken and thrown away, as TCP does.
  *
@@ -386,8 +427,6 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 	long timeo;
 	int err = 0;
 
-	if (unlikely(flags & MSG_OOB))
-		return -EOPNOTSUPP;
 	if (unlikely(flags & MSG_ERRQUEUE))
 		return -EAGAIN;
 
@@ -397,6 +436,8 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 		if (err)
 			return err;
 	}
+	if (unlikely(flags & MSG_OOB))
+		return ferry_urg_recv(sk, msg, len, flags);
 	peer = fs->peer;
 	target = sock_rcvlowat(sk, flags & MSG_WAITALL, len);
 	creds = ferry_cmsg_wanted(sock);
@@ -410,6 +451,20 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 		struct ferry_span span;
 		size_t n;
 
+		if (unlikely(READ_ONCE(fs->urg_state)) && avail > skip) {
+			unsigned long ahead = ferry_urg_ahead(fs, skip);
+
+			if (!ahead && copied)
+				break;
+			if (!ahead && !sock_flag(sk, SOCK_URGINLINE)) {
+				ferry_stream_skip(fs, avail, skip, peek);
+				skip += peek;
+				continue;
+			}
+			/* A read stops at the mark. */
+			if (ahead)
+				avail = min(avail, skip + ahead);
+		}
 		if (avail <= skip) {
 			if (copied >= target ||
 			    (peek && copied && READ_ONCE(ferry_sk(peer)->nospace)))
@@ -452,6 +507,8 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 		if (unlikely(creds || span.buf->rights))
 			ferry_cmsg_take(span.buf, &scm);
 		ferry_stream_consume(fs, span.buf, n);
+		if (unlikely(READ_ONCE(fs->urg_state)))
+			ferry_urg_passed(fs);
 		if (READ_ONCE(sk->sk_peek_off) >= 0)
 			sk_peek_offset_bwd(sk, n);
 		ferry_write_space(peer, sk);

@@ -58,6 +58,14 @@ struct sockaddr_ferry {
 #define FERRY_BROADCAST_POLICY	3	/* int: enum ferry_broadcast_policy */
 #define FERRY_INFO		4	/* struct ferry_info, read-only */
 
+/*
+ * SO_REUSEPORT and SO_ZEROCOPY (int) under the family's own level: before 6.7
+ * the core refuses both at SOL_SOCKET outside INET. Elsewhere they are the same
+ * options; reading goes by SOL_SOCKET as well.
+ */
+#define FERRY_REUSEPORT		6
+#define FERRY_ZEROCOPY		7
+
 /* Control message of level SOL_FERRY that comes with MSG_ERRQUEUE. */
 #define FERRY_RECVERR		5	/* struct sock_extended_err, then the offender's address */
 

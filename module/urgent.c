@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The urgent byte of a byte stream, with TCP's semantics: the last byte of a
+ * send with MSG_OOB is urgent, a newer one makes the older an ordinary byte, a
+ * read stops before it and, unless SO_OOBINLINE is set, the next read leaves it
+ * out; MSG_OOB reads it once.
+ *
+ * All that is kept is its position in the stream. The sender sets it before it
+ * publishes the byte, so a reader never runs over it.
+ */
+#include "ferry.h"
+
+static bool ferry_urg_inline(const struct sock *sk)
+{
+	return sock_flag(sk, SOCK_URGINLINE);
+}
+
+/**
+ * ferry_urg_mark() - the next byte of a stream will be urgent
+ * @to: receiver; the caller holds its peer's send_lock
+ * @byte: the byte, about to be queued
+ *
+ * A reader that stands right before an older urgent byte has seen the mark: it
+ * leaves that byte out, as TCP's does.
+ */
+void ferry_urg_mark(struct ferry_sock *to, u8 byte)
+{
+	spin_lock(&to->lock);
+	if (to->urg_state != FERRY_URG_NONE && !ferry_urg_inline(&to->sk) &&
+	    to->urg_at == READ_ONCE(to->read)) {
+		to->urg_drop = to->urg_at;
+		to->urg_dropping = 1;
+	}
+	to->urg_at = to->written;
+	to->urg_byte = byte;
+	WRITE_ONCE(to->urg_state, FERRY_URG_VALID);
+	spin_unlock(&to->lock);
+}
+
+/**
+ * ferry_urg_signal() - the urgent byte is queued: raise SIGURG and POLLPRI
+ * @sk: receiver
+ */
+void ferry_urg_signal(struct sock *sk)
+{
+	/* Keeps sk_socket and its file from going away. */
+	read_lock_bh(&sk->sk_callback_lock);
+	sk_send_sigurg(sk);
+	read_unlock_bh(&sk->sk_callback_lock);
+}
+
+/**
+ * ferry_urg_recv() - recv(2) with MSG_OOB
+ * @sk: receiver
+ * @msg: where to
+ * @len: bytes that fit
+ * @flags: MSG_PEEK, MSG_TRUNC
+ *
+ * Return: bytes received; -EINVAL without an urgent byte, when it was taken, or
+ * when it is part of the stream; -EFAULT, after which it can be read again.
+ */
+int ferry_urg_recv(struct sock *sk, struct msghdr *msg, size_t len, int flags)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	bool valid;
+	u8 byte;
+
+	if (ferry_urg_inline(sk))
+		return -EINVAL;
+
+	spin_lock(&fs->lock);
+	byte = fs->urg_byte;
+	valid = fs->urg_state == FERRY_URG_VALID;
+	if (valid && !(flags & MSG_PEEK))
+		WRITE_ONCE(fs->urg_state, FERRY_URG_TAKEN);
+	spin_unlock(&fs->lock);
+	if (!valid)
+		return -EINVAL;
+
+	msg->msg_flags |= MSG_OOB;
+	if (!len) {
+		msg->msg_flags |= MSG_TRUNC;
+		return 0;
+	}
+	if (flags & MSG_TRUNC || copy_to_iter(&byte, 1, &msg->msg_iter) == 1)
+		return 1;
+
+	spin_lock(&fs->lock);
+	if (fs->urg_state == FERRY_URG_TAKEN)
+		WRITE_ONCE(fs->urg_state, FERRY_URG_VALID);
+	spin_unlock(&fs->lock);
+	return -EFAULT;
+}
+
+/**
+ * ferry_urg_ahead() - how far is it to the urgent byte?
+ * @fs: receiver; the caller holds recv_lock
+ * @skip: bytes ahead of what is read from which to count
+ *
+ * Return: bytes before it, 0 at the mark, LONG_MAX when there is none ahead.
+ */
+long ferry_urg_ahead(struct ferry_sock *fs, size_t skip)
+{
+	long ahead = LONG_MAX;
+
+	lockdep_assert_held(&fs->recv_lock);
+
+	spin_lock(&fs->lock);
+	if (fs->urg_state != FERRY_URG_NONE)
+		ahead = fs->urg_at - (fs->read + skip);
+	if (fs->urg_dropping && fs->urg_drop == fs->read + skip)
+		ahead = 0;
+	spin_unlock(&fs->lock);
+	return ahead < 0 ? LONG_MAX : ahead;
+}
+
+/**
+ * ferry_urg_passed() - the reader has moved on: forget an urgent byte behind
+ * @fs: receiver; the caller holds recv_lock
+ */
+void ferry_urg_passed(struct ferry_sock *fs)
+{
+	lockdep_assert_held(&fs->recv_lock);
+
+	spin_lock(&fs->lock);
+	if ((long)(fs->read - fs->urg_at) > 0)
+		WRITE_ONCE(fs->urg_state, FERRY_URG_NONE);
+	if ((long)(fs->read - fs->urg_drop) > 0)
+		fs->urg_dropping = 0;
+	spin_unlock(&fs->lock);
+}
+
+/**
+ * ferry_urg_inq() - SIOCINQ where there is an urgent byte
+ * @sk: byte stream
+ * @unread: all its unread bytes
+ *
+ * Return: bytes a read would give before it stops at the mark.
+ */
+unsigned long ferry_urg_inq(struct sock *sk, unsigned long unread)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	unsigned long ahead;
+
+	if (likely(READ_ONCE(fs->urg_state) == FERRY_URG_NONE) ||
+	    ferry_urg_inline(sk))
+		return unread;
+
+	spin_lock(&fs->lock);
+	ahead = fs->urg_at - READ_ONCE(fs->read);
+	if (fs->urg_state != FERRY_URG_NONE && ahead < unread)
+		unread = ahead;
+	spin_unlock(&fs->lock);
+	return unread;
+}
+
+/**
+ * ferry_urg_at_mark() - SIOCATMARK, and whether a read would begin at the mark
+ * @sk: byte stream
+ */
+bool ferry_urg_at_mark(struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	bool at;
+
+	if (likely(READ_ONCE(fs->urg_state) == FERRY_URG_NONE))
+		return false;
+	spin_lock(&fs->lock);
+	at = fs->urg_state != FERRY_URG_NONE &&
+	     fs->urg_at == READ_ONCE(fs->read);
+	spin_unlock(&fs->lock);
+	return at;
+}
+
+/**
+ * ferry_urg_pending() - is there an urgent byte for MSG_OOB?
+ * @sk: byte stream
+ */
+bool ferry_urg_pending(struct sock *sk)
+{
+	return READ_ONCE(ferry_sk(sk)->urg_state) == FERRY_URG_VALID;
+}
