@@ -140,9 +140,12 @@ static int ferry_getname(struct socket *sock, struct sockaddr *uaddr, int peer)
 /* Bytes sent and not yet read, or to be read, on a byte stream. */
 static unsigned long ferry_stream_queued(const struct ferry_sock *fs)
 {
-	/* In this order: the reader never overtakes the writer. */
-	unsigned long read = smp_load_acquire(&fs->read);
+	unsigned long read;
 
+	if (READ_ONCE(fs->dead))
+		return 0;
+	/* In this order: the reader never overtakes the writer. */
+	read = smp_load_acquire(&fs->read);
 	return READ_ONCE(fs->written) - read;
 }
 

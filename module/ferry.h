@@ -195,6 +195,8 @@ enum ferry_urg {
  * @finished: the peer is released; nothing will be queued any more. Guarded by @lock
  * @nospace: a sender or a poll found no room and wants to be woken; any context
  *
+ * @waiting: readers of a byte stream that wait for any data, not for the low-water
+ *	mark; written under recv_lock
  * @refuse_rights: FERRY_PASSRIGHTS is 0
  * @broadcast_policy: enum ferry_broadcast_policy
  * @send_lock: serialises senders of a byte stream
@@ -238,6 +240,7 @@ struct ferry_sock {
 	u8			finished;
 	u8			unaccepted;
 	u8			nospace;
+	u16			waiting;
 	u8			refuse_rights;
 	u8			broadcast_policy;
 
@@ -423,6 +426,7 @@ bool ferry_writable(const struct sock *sk, const struct sock *peer);
 bool ferry_readable(struct sock *sk, const struct sock *peer);
 bool ferry_nospace(struct sock *sk, struct sock *peer);
 void ferry_wake_reader(struct sock *sk);
+void ferry_stream_ready(struct sock *sk, struct sock *peer);
 void ferry_write_space(struct sock *sk, struct sock *peer);
 void ferry_wake_state(struct sock *sk);
 void ferry_relay_init(struct ferry_sock *fs);

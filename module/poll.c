@@ -88,7 +88,7 @@ bool ferry_readable(struct sock *sk, const struct sock *peer)
 	return READ_ONCE(ferry_sk(peer)->nospace);
 }
 
-static void ferry_wake(struct sock *sk, __poll_t mask, int how, int band)
+static void ferry_wake_sleepers(struct sock *sk, __poll_t mask)
 {
 	struct socket_wq *wq;
 
@@ -97,6 +97,11 @@ static void ferry_wake(struct sock *sk, __poll_t mask, int how, int band)
 	if (skwq_has_sleeper(wq))
 		wake_up_interruptible_sync_poll(&wq->wait, mask);
 	rcu_read_unlock();
+}
+
+static void ferry_wake(struct sock *sk, __poll_t mask, int how, int band)
+{
+	ferry_wake_sleepers(sk, mask);
 	sk_wake_async(sk, how, band);
 }
 
@@ -108,6 +113,28 @@ void ferry_wake_reader(struct sock *sk)
 {
 	ferry_wake(sk, EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI,
 		   SOCK_WAKE_WAITD, POLL_IN);
+}
+
+/**
+ * ferry_stream_ready() - bytes arrived at a byte stream
+ * @sk: receiver
+ * @peer: who sends to it
+ *
+ * Below the low-water mark only those are woken who are in the middle of a read.
+ */
+void ferry_stream_ready(struct sock *sk, struct sock *peer)
+{
+	if (likely(READ_ONCE(sk->sk_rcvlowat) == 1 &&
+		   !READ_ONCE(ferry_sk(sk)->urg_state))) {
+		ferry_wake_reader(sk);
+		return;
+	}
+	/* Pairs with ferry_stream_wait_data(): it sees the bytes, or we it. */
+	smp_mb();
+	if (ferry_readable(sk, peer))
+		ferry_wake_reader(sk);
+	else if (READ_ONCE(ferry_sk(sk)->waiting))
+		ferry_wake_sleepers(sk, EPOLLIN | EPOLLRDNORM);
 }
 
 /**

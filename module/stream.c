@@ -249,10 +249,9 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 		n = ferry_stream_push(sk, peer, &piece, &from);
 		if (likely(n > 0)) {
 			sent += n;
+			ferry_stream_ready(peer, sk);
 			if (unlikely(piece.urgent))
 				ferry_urg_signal(peer);
-			if (ferry_readable(peer, sk) || piece.urgent)
-				ferry_wake_reader(peer);
 			continue;
 		}
 		err = n;
@@ -475,9 +474,11 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 			err = -EAGAIN;
 			if (!timeo)
 				break;
+			WRITE_ONCE(fs->waiting, fs->waiting + 1);
 			mutex_unlock(&fs->recv_lock);
 			err = ferry_stream_wait_data(sk, peer, skip, &timeo);
 			mutex_lock(&fs->recv_lock);
+			WRITE_ONCE(fs->waiting, fs->waiting - 1);
 			if (err)
 				break;
 			continue;

@@ -43,6 +43,8 @@ void ferry_urg_mark(struct ferry_sock *to, u8 byte)
  */
 void ferry_urg_signal(struct sock *sk)
 {
+	/* For those who poll for it, whatever else is readable. */
+	ferry_wake_reader(sk);
 	/* Keeps sk_socket and its file from going away. */
 	read_lock_bh(&sk->sk_callback_lock);
 	sk_send_sigurg(sk);
