@@ -9,6 +9,9 @@
 
 #include "ferry.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 unsigned int ferry_net_id;
 
 struct proto ferry_proto = {
@@ -80,7 +83,15 @@ static int ferry_release(struct socket *sock)
 	if (!sk)
 		return 0;
 
+	if (unlikely(sock_flag(sk, SOCK_LINGER)) && ferry_connects(sk) &&
+	    smp_load_acquire(&sk->sk_state) == TCP_ESTABLISHED) {
+		smp_store_release(&sk->sk_shutdown, SHUTDOWN_MASK);
+		ferry_wake_state(ferry_sk(sk)->peer);
+		ferry_linger(sk);
+	}
+	ferry_debug(sk, "close", 0);
 	ferry_disconnect(sk);
+	skb_queue_purge(&sk->sk_error_queue);
 	sock_orphan(sk);
 	sock->sk = NULL;
 	sock_put(sk);
@@ -115,6 +126,7 @@ static int ferry_bind(struct socket *sock, struct sockaddr *uaddr, int len)
 		ferry_addr_put(addr);
 out:
 	release_sock(sk);
+	ferry_debug(sk, "bind", err);
 	return err;
 }
 

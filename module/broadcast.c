@@ -43,7 +43,7 @@ struct ferry_broadcast {
 
 static void ferry_broadcast_lost(struct sock *to)
 {
-	atomic_inc(&to->sk_drops);
+	ferry_dropped(to, "rcvbuf");
 	if (READ_ONCE(ferry_sk(to)->broadcast_policy) ==
 	    FERRY_BROADCAST_DISCONNECT) {
 		WRITE_ONCE(to->sk_err, ENOBUFS);
@@ -59,6 +59,11 @@ static void ferry_broadcast_one(struct sock *to, void *arg)
 	bool room, wanted;
 
 	first = ferry_broadcast_share(bc->first);
+	if (first && unlikely(rcu_access_pointer(to->sk_filter)) &&
+	    ferry_filter_record(bc->sk, to, first, GFP_ATOMIC) == -EPERM) {
+		ferry_buf_put_list(first);
+		return;
+	}
 
 	spin_lock(&tfs->lock);
 	wanted = !tfs->dead && !(READ_ONCE(to->sk_shutdown) & RCV_SHUTDOWN) &&

@@ -97,6 +97,7 @@ struct ferry_buf *ferry_buf_share(struct ferry_buf *buf)
 	view->uid = buf->uid;
 	view->gid = buf->gid;
 	view->secid = buf->secid;
+	view->mark = buf->mark;
 	view->from = buf->from;
 	if (view->from)
 		refcount_inc(&view->from->refs);
@@ -162,6 +163,8 @@ void ferry_buf_put(struct ferry_buf *buf)
 		ferry_buf_uncharge(buf);
 	if (buf->shared)
 		ferry_buf_put(buf->shared);
+	if (unlikely(buf->txstamp))
+		kfree_skb(buf->txstamp);
 	kmem_cache_free(ferry_buf_caches[buf->cache], buf);
 }
 

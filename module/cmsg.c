@@ -71,6 +71,7 @@ static int ferry_cmsg_creds(struct socket *sock, struct cmsghdr *cmsg,
 int ferry_cmsg_send(struct socket *sock, struct msghdr *msg,
 		    struct ferry_sender *from)
 {
+	struct sockcm_cookie sockc;
 	struct cmsghdr *cmsg;
 	int err = 0;
 
@@ -78,12 +79,14 @@ int ferry_cmsg_send(struct socket *sock, struct msghdr *msg,
 	from->pid_ref = NULL;
 	current_uid_gid(&from->uid, &from->gid);
 	from->secid = 0;
+	from->tsflags = READ_ONCE(sock->sk->sk_tsflags);
 	from->rights = NULL;
 	if (static_branch_unlikely(&ferry_passsec_used))
 		security_current_getsecid_subj(&from->secid);
 	if (likely(!msg->msg_controllen))
 		return 0;
 
+	sockcm_init(&sockc, sock->sk);
 	for_each_cmsghdr(cmsg, msg) {
 		err = -EINVAL;
 		if (!CMSG_OK(msg, cmsg))
@@ -99,11 +102,12 @@ int ferry_cmsg_send(struct socket *sock, struct msghdr *msg,
 			err = ferry_cmsg_creds(sock, cmsg, from);
 			break;
 		default:
-			err = -EINVAL;
+			err = ferry_sock_cmsg(sock->sk, msg, cmsg, &sockc);
 		}
 		if (err)
 			break;
 	}
+	from->tsflags = sockc.tsflags;
 	if (err)
 		ferry_cmsg_sent(from);
 	return err;
@@ -131,6 +135,7 @@ void ferry_cmsg_attach(struct ferry_buf *buf, struct ferry_sender *from)
 	buf->uid = from->uid;
 	buf->gid = from->gid;
 	buf->secid = from->secid;
+	buf->mark = READ_ONCE(buf->sk->sk_mark);
 	buf->rights = from->rights;
 	from->rights = NULL;
 }

@@ -37,4 +37,13 @@ static inline void ferry_custom_sockopt(struct socket *sock)
 }
 #endif
 
+/* 6.6 dropped the message from the arguments of __sock_cmsg_send(). */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define ferry_sock_cmsg(sk, msg, cmsg, sockc) \
+	__sock_cmsg_send(sk, cmsg, sockc)
+#else
+#define ferry_sock_cmsg(sk, msg, cmsg, sockc) \
+	__sock_cmsg_send(sk, msg, cmsg, sockc)
+#endif
+
 #endif /* _FERRY_COMPAT_H */

@@ -309,6 +309,7 @@ int ferry_connect(struct socket *sock, struct sockaddr *uaddr, int len,
 	}
 out:
 	release_sock(sk);
+	ferry_debug(sk, "connect", err);
 	return err;
 }
 
@@ -427,6 +428,7 @@ int ferry_listen(struct socket *sock, int backlog)
 	err = ferry_name_listen(sk);
 out:
 	release_sock(sk);
+	ferry_debug(sk, "listen", err);
 	return err;
 }
 
@@ -498,6 +500,7 @@ int ferry_accept(struct socket *sock, struct socket *newsock,
 	ferry_custom_sockopt(newsock);
 	newsock->state = SS_CONNECTED;
 	sock_graft(child, newsock);
+	ferry_debug(child, "accept", 0);
 	return 0;
 }
 
@@ -572,6 +575,40 @@ static void ferry_connect_cancel(struct sock *sk)
 		sock_put(child);
 }
 
+/* Has the peer read all that @sk sent, or gone? */
+static bool ferry_lingered(struct sock *sk, struct sock *peer)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+
+	/* Every read tells a sender that waits for room. */
+	WRITE_ONCE(fs->nospace, 1);
+	smp_mb();
+	if (READ_ONCE(ferry_sk(peer)->dead))
+		return true;
+	if (sk->sk_type == SOCK_STREAM)
+		return READ_ONCE(ferry_sk(peer)->read) ==
+		       READ_ONCE(ferry_sk(peer)->written);
+	return !atomic_read(&fs->unread);
+}
+
+/**
+ * ferry_linger() - SO_LINGER: wait until the peer has read everything
+ * @sk: connected socket that is shut down for sending
+ *
+ * A signal or the timeout ends the wait; the peer may read on all the same. A
+ * process that exits does not wait.
+ */
+void ferry_linger(struct sock *sk)
+{
+	struct sock *peer = ferry_sk(sk)->peer;
+
+	if (!sock_flag(sk, SOCK_LINGER) || !sk->sk_lingertime ||
+	    current->flags & (PF_EXITING | PF_KTHREAD))
+		return;
+	wait_event_interruptible_timeout(*sk_sleep(sk), ferry_lingered(sk, peer),
+					 sk->sk_lingertime);
+}
+
 /**
  * ferry_disconnect() - end all that a socket has to do with others
  * @sk: socket being released, or a child never accepted
@@ -607,7 +644,8 @@ void ferry_disconnect(struct sock *sk)
 		return;
 	fs->peer = NULL;
 	ferry_queue_finish(peer);
-	if (unread) {
+	/* A linger time of zero asks for a reset as well. */
+	if (unread || (sock_flag(sk, SOCK_LINGER) && !sk->sk_lingertime)) {
 		WRITE_ONCE(peer->sk_err, ECONNRESET);
 		sk_error_report(peer);
 	}
@@ -659,5 +697,8 @@ int ferry_shutdown(struct socket *sock, int how)
 		ferry_wake_state(sk);
 	if (peer)
 		ferry_wake_state(peer);
+	if (peer && how & SEND_SHUTDOWN)
+		ferry_linger(sk);
+	ferry_debug(sk, "shutdown", err);
 	return err;
 }

@@ -33,6 +33,7 @@
 #include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/net_tstamp.h>
 #include <linux/net.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable.h>
@@ -44,6 +45,7 @@
 #include <net/sock.h>
 
 #include "compat.h"
+#include "trace.h"
 
 struct ferry_name;
 struct ferry_vertex;
@@ -92,6 +94,8 @@ struct ferry_rights {
  * @uid: its uid
  * @gid: its gid
  * @secid: its security label
+ * @tsflags: its SO_TIMESTAMPING flags for this message
+ * @key: what identifies it to the sender, on a byte stream
  * @rights: descriptors, until a buffer takes them over
  * @pid_ref: reference behind @pid when it is not the caller's own
  */
@@ -100,6 +104,8 @@ struct ferry_sender {
 	kuid_t			uid;
 	kgid_t			gid;
 	u32			secid;
+	u32			tsflags;
+	u32			key;
 	struct ferry_rights	*rights;
 	struct pid		*pid_ref;
 };
@@ -129,6 +135,10 @@ struct ferry_sender {
  * @rights: descriptors, or NULL
  * @from: sender's address, or NULL when it has none (records)
  * @drops: what the receiver had lost when this was queued, for SO_RXQ_OVFL
+ * @mark: sender's SO_MARK
+ * @txflags: SOF_TIMESTAMPING_TX_RECORD_MASK flags of @txstamp
+ * @stamp: when it was queued, if the receiver asked; else 0
+ * @txstamp: what the sender is told when it was read, or NULL; see timestamp.c
  * @shared: buffer with a reference whose payload this one shows, or NULL
  * @data: the payload, in this buffer or in @shared
  * @room: where the payload of a buffer of its own lies
@@ -154,6 +164,10 @@ struct ferry_buf {
 	struct ferry_rights	*rights;
 	struct ferry_addr	*from;
 	u32			drops;
+	u32			mark;
+	u32			txflags;
+	ktime_t			stamp;
+	struct sk_buff		*txstamp;
 	struct ferry_buf	*shared;
 	u8			*data;
 	u8			room[];
@@ -354,6 +368,80 @@ int ferry_inflight_add(struct ferry_rights *rights, struct sock *to);
 void ferry_inflight_del(struct ferry_rights *rights);
 void ferry_inflight_forget(struct sock *sk);
 
+/* filter.c */
+int ferry_filter_record(struct sock *sk, struct sock *to,
+			struct ferry_buf *first, gfp_t gfp);
+struct sk_buff *ferry_filter_bytes(struct sock *sk, struct sock *to,
+				   struct iov_iter *iter, size_t len);
+void ferry_filter_inherit(struct sock *child, const struct sock *listener);
+
+/* timestamp.c */
+int ferry_txstamp_prepare(struct sock *sk, struct ferry_buf *first,
+			  struct ferry_buf *last, u32 tsflags);
+u32 ferry_txstamp_key(struct sock *sk, u32 len);
+void ferry_txstamp_queued(struct sock *sk, struct ferry_buf *buf, u32 key);
+void ferry_txstamp_read(struct ferry_buf *buf);
+void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
+		       const struct ferry_buf *buf);
+int ferry_recv_errors(struct sock *sk, struct msghdr *msg, size_t len);
+
+/* zerocopy.c */
+int ferry_zerocopy_send(struct socket *sock, struct msghdr *msg, size_t len,
+			int (*send)(struct socket *sock, struct msghdr *msg,
+				    size_t len));
+
+/* ferry_wants_zerocopy() - is this send one with completion notification? */
+static inline bool ferry_wants_zerocopy(const struct sock *sk,
+					const struct msghdr *msg)
+{
+	return unlikely(msg->msg_flags & MSG_ZEROCOPY) &&
+	       sock_flag(sk, SOCK_ZEROCOPY);
+}
+
+/**
+ * ferry_debug() - an event of a socket, traced under SO_DEBUG
+ * @sk: socket
+ * @event: what happened, a string constant
+ * @value: bytes, a descriptor's number or an error
+ */
+static inline void ferry_debug(const struct sock *sk, const char *event,
+			       long value)
+{
+	if (unlikely(sock_flag(sk, SOCK_DBG)))
+		trace_ferry_debug(sk, event, value);
+}
+
+/* ferry_dropped() - a message for @sk is lost: count it and trace the reason */
+static inline void ferry_dropped(struct sock *sk, const char *reason)
+{
+	atomic_inc(&sk->sk_drops);
+	trace_ferry_drop(sk, reason);
+}
+
+/* What a receiver can ask for beside the payload; see ferry_recv_extras(). */
+#define FERRY_STAMP_FLAGS	(BIT(SOCK_TIMESTAMP) | \
+				 BIT(SOCK_TIMESTAMPING_RX_SOFTWARE))
+#define FERRY_EXTRA_FLAGS	(FERRY_STAMP_FLAGS | BIT(SOCK_RCVTSTAMP) | \
+				 BIT(SOCK_RXQ_OVFL) | BIT(SOCK_RCVMARK))
+
+/* ferry_stamped() - must every message to @sk be stamped when it is queued? */
+static inline bool ferry_stamped(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_flags) & FERRY_STAMP_FLAGS;
+}
+
+/* ferry_wants_extras() - does @sk want to know more of each message? */
+static inline bool ferry_wants_extras(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_flags) & FERRY_EXTRA_FLAGS;
+}
+
+/* ferry_wants_txstamp() - does the sender of a message want to be told of it? */
+static inline bool ferry_wants_txstamp(const struct ferry_sender *from)
+{
+	return from->tsflags & SOF_TIMESTAMPING_TX_RECORD_MASK;
+}
+
 /* name.c */
 struct ferry_addr *ferry_addr_make(const struct sockaddr_ferry *sa, int len);
 void ferry_addr_put(struct ferry_addr *addr);
@@ -387,6 +475,7 @@ int ferry_accept(struct socket *sock, struct socket *newsock,
 		 FERRY_ACCEPT_PARAMS);
 int ferry_socketpair(struct socket *a, struct socket *b);
 int ferry_shutdown(struct socket *sock, int how);
+void ferry_linger(struct sock *sk);
 void ferry_disconnect(struct sock *sk);
 int ferry_wait_connected(struct sock *sk, long *timeo);
 

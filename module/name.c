@@ -479,11 +479,21 @@ void ferry_name_unlisten(struct sock *sk)
 	mutex_unlock(&fn->names_lock);
 }
 
+/* Local messages go by the loopback device: does @sk want another one only? */
+static bool ferry_bound_elsewhere(const struct sock *sk)
+{
+	int dev = READ_ONCE(sk->sk_bound_dev_if);
+
+	return dev && dev != sock_net(sk)->loopback_dev->ifindex;
+}
+
 /* Can the socket take what @sk sends, or its connection? */
 static bool ferry_name_serves(const struct ferry_sock *fs, const struct sock *sk)
 {
 	const struct sock *peer = READ_ONCE(fs->peer);
 
+	if (unlikely(ferry_bound_elsewhere(&fs->sk)))
+		return false;
 	if (sk->sk_type == SOCK_DGRAM)
 		return !peer || peer == sk;
 	return READ_ONCE(fs->sk.sk_state) == TCP_LISTEN;
@@ -517,7 +527,8 @@ static struct sock *ferry_name_pick(const struct ferry_name *name,
 		return NULL;
 	if (!ferry_name_serves(any, sk))
 		/* A datagram socket with another peer will say so itself. */
-		return sk->sk_type == SOCK_DGRAM ? &any->sk : NULL;
+		return sk->sk_type == SOCK_DGRAM &&
+		       !ferry_bound_elsewhere(&any->sk) ? &any->sk : NULL;
 	if (!rcu_access_pointer(any->sk.sk_reuseport_cb))
 		return &any->sk;
 
@@ -576,6 +587,8 @@ struct sock *ferry_name_find(struct sock *sk, const struct sockaddr_ferry *sa,
 	err = ferry_node_check(sa, -ENETUNREACH);
 	if (err)
 		return ERR_PTR(err);
+	if (unlikely(ferry_bound_elsewhere(sk)))
+		return ERR_PTR(-ENETUNREACH);
 
 	other = ferry_name_try(sk, sa, len, NULL);
 	if (likely(other != ERR_PTR(-EAGAIN)))

@@ -64,8 +64,11 @@ void ferry_record_link(struct sock *to, struct ferry_buf *first)
 		ferry_buf_charge(buf, to);
 		last = buf;
 	}
-	if (unlikely(sock_flag(to, SOCK_RXQ_OVFL)))
+	if (unlikely(ferry_wants_extras(to))) {
 		first->drops = atomic_read(&to->sk_drops);
+		if (ferry_stamped(to))
+			first->stamp = ktime_get_real();
+	}
 	if (tfs->head)
 		tfs->tail->next = first;
 	else
@@ -119,6 +122,8 @@ static int ferry_record_queue(struct sock *sk, struct sock *to,
 	if (unlikely(err))
 		goto out;
 
+	if (unlikely(first->txstamp))
+		ferry_txstamp_queued(sk, first, ferry_txstamp_key(sk, 1));
 	ferry_record_link(to, first);
 out:
 	spin_unlock(&tfs->lock);
@@ -180,6 +185,11 @@ static struct ferry_buf *ferry_record_prepare(struct sock *sk,
 	ferry_cmsg_attach(first, from);
 	first->from = ferry_addr_get_own(sk);
 	first->msg_eor = !len || (msg->msg_flags & MSG_EOR);
+	if (unlikely(ferry_wants_txstamp(from)) &&
+	    ferry_txstamp_prepare(sk, first, first, from->tsflags)) {
+		ferry_buf_put_list(first);
+		return ERR_PTR(-ENOMEM);
+	}
 	return first;
 }
 
@@ -196,6 +206,7 @@ static int ferry_record_closed(struct sock *sk, struct sock *to)
 static int ferry_record_send(struct sock *sk, struct sock *to,
 			     struct ferry_buf *first, long timeo)
 {
+	bool filtered = false;
 	int err;
 
 	if (unlikely(first->rights)) {
@@ -213,6 +224,16 @@ static int ferry_record_send(struct sock *sk, struct sock *to,
 		if (unlikely(ferry_send_closed(sk, to)))
 			return ferry_record_closed(sk, to);
 
+		if (unlikely(rcu_access_pointer(to->sk_filter)) && !filtered) {
+			filtered = true;
+			err = ferry_filter_record(sk, to, first, GFP_KERNEL);
+			if (err == -EPERM) {
+				ferry_buf_put_list(first);
+				return 0;
+			}
+			if (err)
+				return err;
+		}
 		err = ferry_record_queue(sk, to, first);
 		if (likely(!err)) {
 			ferry_wake_reader(to);
@@ -245,6 +266,9 @@ int ferry_seqpacket_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 
 	if (unlikely(msg->msg_flags & MSG_OOB))
 		return -EOPNOTSUPP;
+	if (ferry_wants_zerocopy(sk, msg))
+		return ferry_zerocopy_send(sock, msg, len,
+					   ferry_seqpacket_sendmsg);
 	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
 	if (unlikely(smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)) {
 		err = ferry_wait_connected(sk, &timeo);
@@ -277,6 +301,7 @@ int ferry_seqpacket_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 		ferry_buf_put_list(first);
 out:
 	ferry_cmsg_sent(&from);
+	ferry_debug(sk, "send", err ? err : len);
 	if (likely(!err))
 		return len;
 	if (err == -EPIPE && !(msg->msg_flags & MSG_NOSIGNAL))
@@ -349,6 +374,8 @@ int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 
 	if (unlikely(msg->msg_flags & MSG_OOB))
 		return -EOPNOTSUPP;
+	if (ferry_wants_zerocopy(sk, msg))
+		return ferry_zerocopy_send(sock, msg, len, ferry_dgram_sendmsg);
 	if (unlikely(len > READ_ONCE(sk->sk_sndbuf)))
 		return -EMSGSIZE;
 
@@ -368,6 +395,7 @@ int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 			ferry_buf_put_list(first);
 	}
 	ferry_cmsg_sent(&from);
+	ferry_debug(sk, "send", err ? err : len);
 	return err ? err : len;
 }
 
@@ -576,6 +604,8 @@ static void ferry_record_consume(struct sock *sk, struct sock *peer,
 {
 	struct ferry_sock *fs = ferry_sk(sk);
 
+	if (unlikely(first->txstamp))
+		ferry_txstamp_read(first);
 	/* This tells a datagram's sender. */
 	ferry_buf_put_list(first);
 	if (peer) {
@@ -596,9 +626,8 @@ static void ferry_record_describe(struct socket *sock, struct msghdr *msg,
 {
 	if (msg->msg_name && sock->type == SOCK_DGRAM)
 		msg->msg_namelen = ferry_addr_copy(msg->msg_name, first->from);
-	if (unlikely(first->drops))
-		put_cmsg(msg, SOL_SOCKET, SO_RXQ_OVFL, sizeof(first->drops),
-			 (void *)&first->drops);
+	if (unlikely(ferry_wants_extras(sock->sk)))
+		ferry_recv_extras(sock->sk, msg, first);
 	if (first->msg_eor && (sock->type == SOCK_SEQPACKET || !first->len))
 		msg->msg_flags |= MSG_EOR;
 }
@@ -652,7 +681,7 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 	if (unlikely(flags & MSG_OOB))
 		return -EOPNOTSUPP;
 	if (unlikely(flags & MSG_ERRQUEUE))
-		return -EAGAIN;
+		return ferry_recv_errors(sk, msg, size);
 
 	timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
 	if (ferry_connects(sk)) {
@@ -695,5 +724,6 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 		scm_recv(sock, msg, &scm, flags);
 	}
 	ferry_record_consume(sk, peer, view.first);
+	ferry_debug(sk, "receive", n);
 	return flags & MSG_TRUNC ? view.len : n;
 }

@@ -214,6 +214,7 @@ static const enum sock_flags ferry_inherited_flags[] = {
  */
 void ferry_inherit(struct sock *child, const struct sock *listener)
 {
+	unsigned long stamps = READ_ONCE(listener->sk_flags) & FERRY_STAMP_FLAGS;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(ferry_inherited_flags); i++)
@@ -227,6 +228,13 @@ void ferry_inherit(struct sock *child, const struct sock *listener)
 	child->sk_rcvtimeo = READ_ONCE(listener->sk_rcvtimeo);
 	child->sk_sndtimeo = READ_ONCE(listener->sk_sndtimeo);
 	child->sk_lingertime = READ_ONCE(listener->sk_lingertime);
+	/* The child's messages need stamps; the core counts who does. */
+	if (stamps) {
+		child->sk_flags |= stamps;
+		net_enable_timestamp();
+	}
+	child->sk_tsflags = READ_ONCE(listener->sk_tsflags);
 	child->sk_mark = READ_ONCE(listener->sk_mark);
+	ferry_filter_inherit(child, listener);
 	child->sk_bound_dev_if = READ_ONCE(listener->sk_bound_dev_if);
 }

@@ -27,7 +27,8 @@
 static bool ferry_may_append(const struct ferry_buf *buf,
 			     const struct ferry_sender *from)
 {
-	return !buf->shut && !from->rights && buf->pid == from->pid &&
+	return !buf->shut && !from->rights && !ferry_wants_txstamp(from) &&
+	       buf->pid == from->pid &&
 	       uid_eq(buf->uid, from->uid) && gid_eq(buf->gid, from->gid);
 }
 
@@ -116,6 +117,13 @@ static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
 		buf->shut = 1;
 	}
 	ferry_cmsg_attach(buf, from);
+	if (unlikely(ferry_wants_txstamp(from) && n == piece->left)) {
+		if (ferry_txstamp_prepare(sk, buf, buf, from->tsflags)) {
+			ferry_buf_put(buf);
+			return -ENOMEM;
+		}
+		buf->shut = 1;
+	}
 
 	spin_lock(&to->lock);
 	if (unlikely(to->dead)) {
@@ -124,6 +132,10 @@ static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
 		return -EPIPE;
 	}
 	ferry_buf_charge(buf, &to->sk);
+	if (unlikely(ferry_stamped(&to->sk)))
+		buf->stamp = ktime_get_real();
+	if (unlikely(buf->txstamp))
+		ferry_txstamp_queued(sk, buf, from->key);
 	if (to->tail)
 		/* Pairs with ferry_stream_first(): nothing more is appended. */
 		smp_store_release(&to->tail->next, buf);
@@ -146,7 +158,8 @@ static ssize_t ferry_stream_push(struct sock *sk, struct sock *peer,
 
 	lockdep_assert_held(&ferry_sk(sk)->send_lock);
 
-	if (to->tail && ferry_may_append(to->tail, from)) {
+	if (to->tail && ferry_may_append(to->tail, from) &&
+	    likely(!ferry_stamped(peer))) {
 		n = ferry_stream_append(to, piece);
 		if (n)
 			return n;
@@ -154,6 +167,49 @@ static ssize_t ferry_stream_push(struct sock *sk, struct sock *peer,
 	if (!ferry_has_room(sk, peer))
 		return -EAGAIN;
 	return ferry_stream_add(sk, to, piece, from);
+}
+
+/*
+ * Queue some of the message as the receiver's filter lets it pass: the filter
+ * sees what a send queues in pieces of 32 KiB, before anything is merged.
+ */
+static ssize_t ferry_stream_push_filtered(struct sock *sk, struct sock *peer,
+					  const struct ferry_piece *piece,
+					  struct ferry_sender *from)
+{
+	size_t len = min_t(size_t, piece->left, SZ_32K);
+	struct ferry_piece passed = { .urgent = piece->urgent };
+	struct sk_buff *skb;
+	struct iov_iter iter;
+	struct kvec vec;
+	ssize_t n = 0;
+
+	if (!ferry_has_room(sk, peer))
+		return -EAGAIN;
+	skb = ferry_filter_bytes(sk, peer, piece->iter, len);
+	if (IS_ERR(skb))
+		return PTR_ERR(skb);
+
+	vec.iov_base = skb->data;
+	vec.iov_len = skb->len;
+	iov_iter_kvec(&iter, ITER_SOURCE, &vec, 1, skb->len);
+	passed.iter = &iter;
+	while ((passed.left = iov_iter_count(&iter))) {
+		n = ferry_stream_push(sk, peer, &passed, from);
+		if (n < 0)
+			break;
+	}
+	/* What did not fit is taken again, and filtered as what it then is. */
+	if (n < 0 && passed.left < skb->len) {
+		n = skb->len - passed.left;
+		iov_iter_revert(piece->iter, len - n);
+		len = n;
+	} else if (n < 0) {
+		iov_iter_revert(piece->iter, len);
+		len = 0;
+	}
+	kfree_skb(skb);
+	return len ? len : n;
 }
 
 /* Wait until @sk may send more. Returns 0 to try again. */
@@ -205,6 +261,10 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	long timeo;
 	int err;
 
+	if (ferry_wants_zerocopy(sk, msg))
+		return ferry_zerocopy_send(sock, msg, len,
+					   ferry_stream_sendmsg);
+
 	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
 	if (unlikely(smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)) {
 		err = ferry_wait_connected(sk, &timeo);
@@ -224,6 +284,8 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	}
 
 	mutex_lock(&fs->send_lock);
+	if (unlikely(from.tsflags & SOF_TIMESTAMPING_OPT_ID))
+		from.key = ferry_txstamp_key(sk, len);
 	for (;;) {
 		ssize_t n;
 
@@ -246,7 +308,10 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 			piece.urgent = piece.left == 1;
 			piece.left -= !piece.urgent;
 		}
-		n = ferry_stream_push(sk, peer, &piece, &from);
+		if (unlikely(rcu_access_pointer(peer->sk_filter)))
+			n = ferry_stream_push_filtered(sk, peer, &piece, &from);
+		else
+			n = ferry_stream_push(sk, peer, &piece, &from);
 		if (likely(n > 0)) {
 			sent += n;
 			ferry_stream_ready(peer, sk);
@@ -268,6 +333,7 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	}
 	mutex_unlock(&fs->send_lock);
 	ferry_cmsg_sent(&from);
+	ferry_debug(sk, "send", sent ? sent : err);
 
 	if (unlikely(err == -EPIPE)) {
 		if (sent)
@@ -419,15 +485,16 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 	struct ferry_sock *fs = ferry_sk(sk);
 	bool peek = flags & MSG_PEEK;
 	size_t copied = 0, skip = 0;
+	bool creds, extras = ferry_wants_extras(sk);
 	struct scm_cookie scm = {};
+	struct ferry_buf last;
 	struct sock *peer;
 	size_t target;
-	bool creds;
 	long timeo;
 	int err = 0;
 
 	if (unlikely(flags & MSG_ERRQUEUE))
-		return -EAGAIN;
+		return ferry_recv_errors(sk, msg, len);
 
 	timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
 	if (unlikely(smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)) {
@@ -497,6 +564,8 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 		}
 		copied += n;
 		if (unlikely(peek)) {
+			last.stamp = span.buf->stamp;
+			last.mark = span.buf->mark;
 			if (creds || span.buf->rights)
 				ferry_cmsg_peek(span.buf, span.buf->rights, &scm);
 			skip += n;
@@ -507,6 +576,13 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 		}
 		if (unlikely(creds || span.buf->rights))
 			ferry_cmsg_take(span.buf, &scm);
+		if (unlikely(extras)) {
+			last.stamp = span.buf->stamp;
+			last.mark = span.buf->mark;
+		}
+		if (unlikely(span.buf->txstamp) &&
+		    span.off + n == READ_ONCE(span.buf->len))
+			ferry_txstamp_read(span.buf);
 		ferry_stream_consume(fs, span.buf, n);
 		if (unlikely(READ_ONCE(fs->urg_state)))
 			ferry_urg_passed(fs);
@@ -519,7 +595,12 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 	} while (copied < len);
 	mutex_unlock(&fs->recv_lock);
 
+	if (unlikely(extras && copied)) {
+		last.drops = atomic_read(&sk->sk_drops);
+		ferry_recv_extras(sk, msg, &last);
+	}
 	if (unlikely(scm.pid))
 		scm_recv(sock, msg, &scm, flags);
+	ferry_debug(sk, "receive", copied ? copied : err);
 	return copied ? copied : err;
 }

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Socket filters (SO_ATTACH_FILTER, SO_ATTACH_BPF) on what comes in.
+ *
+ * The core's filters look at a struct sk_buff, which local messages are not:
+ * where a filter is attached a copy is made for it. Nobody else pays for that.
+ * The program sees the payload from offset 0 and the sender's mark, and may
+ * shorten or drop it. What is dropped counts at the receiver and has been sent
+ * as far as the sender is told.
+ */
+#include <linux/filter.h>
+#include <linux/netdevice.h>
+#include <linux/uio.h>
+
+#include "ferry.h"
+
+/* Run the filter of @to. Returns what passes of @skb's bytes, or -EPERM. */
+static int ferry_filter_run(struct sock *sk, struct sock *to,
+			    struct sk_buff *skb)
+{
+	int err;
+
+	skb->dev = sock_net(to)->loopback_dev;
+	skb->mark = READ_ONCE(sk->sk_mark);
+	skb->priority = READ_ONCE(sk->sk_priority);
+	err = sk_filter_trim_cap(to, skb, 1);
+	if (!err)
+		return skb->len;
+
+	ferry_dropped(to, "filter");
+	return -EPERM;
+}
+
+/* Cut a record down to @len bytes. */
+static void ferry_record_trim(struct ferry_buf *buf, u32 len)
+{
+	while (len > buf->len) {
+		len -= buf->len;
+		buf = buf->next;
+	}
+	buf->len = len;
+	if (!buf->eor) {
+		buf->eor = 1;
+		ferry_buf_put_list(buf->next);
+		buf->next = NULL;
+	}
+}
+
+/**
+ * ferry_filter_record() - show a record to the receiver's filter
+ * @sk: sender
+ * @to: receiver with a filter
+ * @first: the record, in no queue; may be shortened
+ * @gfp: how to allocate
+ *
+ * Return: 0, -EPERM when it is to be dropped (it is counted), or -ENOMEM.
+ */
+int ferry_filter_record(struct sock *sk, struct sock *to,
+			struct ferry_buf *first, gfp_t gfp)
+{
+	struct sk_buff *skb;
+	u32 len;
+	int n;
+
+	skb = ferry_record_skb(first, gfp);
+	if (!skb)
+		return -ENOMEM;
+	len = skb->len;
+	n = ferry_filter_run(sk, to, skb);
+	kfree_skb(skb);
+	if (n < 0)
+		return n;
+	if ((u32)n < len)
+		ferry_record_trim(first, n);
+	return 0;
+}
+
+/**
+ * ferry_filter_bytes() - show bytes of a stream to the receiver's filter
+ * @sk: sender
+ * @to: receiver with a filter
+ * @iter: user memory, moved on
+ * @len: bytes to take
+ *
+ * Return: a buffer with what passed, maybe nothing, or -ENOMEM or -EFAULT.
+ */
+struct sk_buff *ferry_filter_bytes(struct sock *sk, struct sock *to,
+				   struct iov_iter *iter, size_t len)
+{
+	struct sk_buff *skb;
+
+	skb = alloc_skb(len, GFP_KERNEL);
+	if (!skb)
+		return ERR_PTR(-ENOMEM);
+	if (!copy_from_iter_full(skb_put(skb, len), len, iter)) {
+		kfree_skb(skb);
+		return ERR_PTR(-EFAULT);
+	}
+	if (ferry_filter_run(sk, to, skb) < 0)
+		skb_trim(skb, 0);
+	return skb;
+}
+
+/**
+ * ferry_filter_inherit() - an accepted socket has its listener's filter
+ * @child: socket nobody else knows yet
+ * @listener: its listener
+ */
+void ferry_filter_inherit(struct sock *child, const struct sock *listener)
+{
+	struct sk_filter *filter;
+
+	rcu_read_lock();
+	filter = rcu_dereference(listener->sk_filter);
+	if (filter && refcount_inc_not_zero(&filter->refcnt)) {
+		/* As the core charges it; sk_filter_uncharge() gives it back. */
+		atomic_add(bpf_prog_size(filter->prog->len),
+			   &child->sk_omem_alloc);
+		RCU_INIT_POINTER(child->sk_filter, filter);
+	}
+	rcu_read_unlock();
+}
