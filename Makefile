@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The entry points for people; the module itself is described in Kbuild.
+# Each kernel has its own directory below build/, so that they do not collide.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := module
+
+VM := tools/vm/vm
+
+# The kernel to build for: KDIR or KERNELRELEASE from the command line, else
+# the running one, else (no headers for it) the newest stock kernel here.
+ifdef KDIR
+RELEASE := $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"$$/\1/p' '$(KDIR)/include/generated/utsrelease.h')
+BUILDDIR := $(KDIR)
+else
+ifdef KERNELRELEASE
+RELEASE := $(KERNELRELEASE)
+else
+RUNNING := $(shell uname -r)
+RELEASE := $(if $(wildcard /lib/modules/$(RUNNING)/build),$(RUNNING),$(firstword $(shell $(VM) kernels)))
+endif
+BUILDDIR := /lib/modules/$(RELEASE)/build
+endif
+
+# The kernel that run and shell boot: the one named, else the newest stock one.
+VMKERNEL = $(or $(KERNELRELEASE),$(firstword $(shell $(VM) kernels)))
+
+# What a user may say to kbuild. The rest of the command line stays here:
+# the kernel's Makefile gives names like KERNELRELEASE its own meaning.
+MAKEOVERRIDES :=
+KBUILD := $(foreach v,V W C CF CC LLVM LLVM_IAS,$(if $(filter command environment,$(firstword $(origin $v))),$v='$($v)'))
+
+DIR := build/$(RELEASE)
+INSTALL_HDR_PATH ?= /usr/local
+BENCH_ARGS ?=
+
+## Build
+.PHONY: module
+module:			## build ferry.ko for the running kernel (KERNELRELEASE=..., KDIR=...; W=1, C=2, V=1)
+	@[ -n '$(RELEASE)' ] || { echo "No kernel to build for; try: make setup"; exit 1; }
+	@[ -e '$(BUILDDIR)/Makefile' ] || { echo "No headers in $(BUILDDIR); try: make setup"; exit 1; }
+	@$(if $(KDIR)$(KERNELRELEASE),,[ '$(RELEASE)' = "$$(uname -r)" ] || \
+		echo "No headers for the running kernel ($$(uname -r)): building for $(RELEASE)")
+	@mkdir -p '$(DIR)'
+	+@flock '$(DIR)/.lock' $(MAKE) --no-print-directory build-locked \
+		RELEASE='$(RELEASE)' BUILDDIR='$(BUILDDIR)' $(KBUILD)
+
+# Links to the sources, so that objects land in build/ and not beside them.
+.PHONY: build-locked
+build-locked:
+	@find '$(DIR)' -type l -delete
+	@cp -rsf '$(CURDIR)/Kbuild' '$(CURDIR)/module' '$(CURDIR)/uapi' '$(DIR)/'
+	+@$(MAKE) --no-print-directory -C '$(BUILDDIR)' M='$(CURDIR)/$(DIR)' $(KBUILD) modules
+	@cmp -s '$(DIR)/ferry.ko' ferry.ko || cp --remove-destination '$(DIR)/ferry.ko' ferry.ko
+
+.PHONY: modules_install
+modules_install: module	## install it for that kernel, as root (INSTALL_MOD_PATH=...)
+	+@$(MAKE) --no-print-directory -C '$(BUILDDIR)' M='$(CURDIR)/$(DIR)' \
+		$(if $(INSTALL_MOD_PATH),INSTALL_MOD_PATH='$(INSTALL_MOD_PATH)') \
+		CONFIG_MODULE_SIG_ALL= modules_install
+
+.PHONY: headers_install
+headers_install:	## install <linux/ferry*.h> below INSTALL_HDR_PATH (/usr/local)
+	install -D -m 644 -t '$(INSTALL_HDR_PATH)/include/linux' uapi/linux/*.h
+
+.PHONY: sparse
+sparse:			## build with W=1 and sparse, endian checks on; any warning fails
+	@tools/setup.sh base check
+	@tools/gates.sh w1 sparse
+
+.PHONY: clean
+clean:			## remove what was built
+	rm -rf build ferry.ko
+	@[ ! -e selftests/Makefile ] || $(MAKE) --no-print-directory -C selftests clean >/dev/null
+
+## Use and test
+.PHONY: setup
+setup:			## install the Debian packages that the targets below need
+	@tools/setup.sh base check
+
+.PHONY: run
+run:			## show two unmodified programs that talk over the family, in a virtual machine
+	@tools/setup.sh base
+	+@$(MAKE) --no-print-directory module KERNELRELEASE="$$($(VM) kernels | head -n 1)"
+	@$(VM) run --timeout 120 -- tools/demo.sh
+
+.PHONY: shell
+shell:			## a prompt in the machine with the module loaded (KERNELRELEASE=...)
+	@tools/setup.sh base
+	+@$(MAKE) --no-print-directory module KERNELRELEASE='$(VMKERNEL)'
+	@$(VM) shell --kernel '$(VMKERNEL)' $(VM_ARGS)
+
+.PHONY: check
+check:			## build, sparse and all selftests on Linux 6.12 and 6.1
+	@tools/setup.sh base check
+	@tools/check.sh
+
+.PHONY: check-debug check-kcsan coverage
+check-debug:		## the selftests on a kernel with KASAN, lockdep, kmemleak, ...
+	@tools/setup.sh base check debug
+	@tools/check-debug.sh
+
+check-kcsan:		## the selftests on a kernel that reports data races
+	@tools/setup.sh base check debug
+	@tools/check-kcsan.sh
+
+coverage:		## which lines of the module the selftests reach
+	@tools/setup.sh base check debug
+	@tools/coverage.sh
+
+.PHONY: conformance
+conformance:		## run the selftests on every family, write Documentation/conformance.md
+	@tools/setup.sh base check
+	@tools/conformance
+
+.PHONY: bench
+bench:			## measure the family against its peers (BENCH_ARGS=...)
+	@tools/setup.sh base bench
+	@tools/bench/run.sh $(BENCH_ARGS)
+
+.PHONY: help
+help:			## this list
+	@awk -F ':.*## ' '/^## / { print substr($$0, 4) ":" } \
+		/^[a-z_-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile

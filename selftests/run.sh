@@ -1,0 +1,144 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Run the selftests as root, each program in a network namespace of its own.
+# Output is KTAP, one subtest a program; the last line is the sum.
+
+set -euo pipefail
+
+usage()
+{
+	cat <<-END
+	usage: run.sh [-l LOGDIR] [-t SECONDS] [-o] [-v] [PROGRAM...]
+
+	Runs the programs named (default: all) and ends with one line,
+	"N passed, N failed, N skipped". Exit status 0 when none failed.
+
+	  -l LOGDIR   also leave each program's whole output in LOGDIR/PROGRAM.tap
+	  -t SECONDS  how long one program may take (120)
+	  -o          only the old families: AF_FERRY need not be there
+	  -v          also show what passed in detail
+	END
+}
+
+here=$(cd "$(dirname "$0")" && pwd)
+limit=$(sed -n 's/^timeout=//p' "$here/settings")
+logdir=
+old_only=
+verbose=
+
+while getopts hl:ot:v option; do
+	case $option in
+	h) usage; exit 0 ;;
+	l) logdir=$OPTARG ;;
+	o) old_only=1 ;;
+	t) limit=$OPTARG ;;
+	v) verbose=1 ;;
+	*) usage >&2; exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+
+if (($(id -u) != 0)); then
+	echo "run.sh: needs root, for network namespaces and unloading" >&2
+	exit 2
+fi
+if [[ -n $logdir ]]; then
+	mkdir -p "$logdir"
+fi
+
+programs=("$@")
+if ((${#programs[@]} == 0)); then
+	while read -r line; do
+		programs+=("$line")
+	done < "$here/programs.txt"
+fi
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# Whether socket(AF_FERRY, SOCK_STREAM, 0) works.
+have_ferry()
+{
+	# shellcheck disable=SC2016 # a variable of perl
+	perl -e 'socket(my $s, 18, 1, 0) or exit 1'
+}
+
+# A sum of one program's results: "passed failed skipped", counting a program
+# that ended before its plan was fulfilled as one more failure.
+count()
+{
+	awk -v status="$2" '
+		/^ok [0-9]+/ { if (/# SKIP/) skip++; else pass++ }
+		/^not ok [0-9]+/ { fail++ }
+		/^1\.\.[0-9]+/ && !plan { split($0, p, /\.\./); plan = p[2] + 0 }
+		/^1\.\.0 # SKIP/ { skip = plan = 1 }
+		END {
+			if (pass + fail + skip != plan || (status && !fail))
+				fail++
+			print pass + 0, fail + 0, skip + 0
+		}' "$1"
+}
+
+# Long lists of what worked are of no use on a console.
+show()
+{
+	if [[ -n $verbose ]]; then
+		sed 's/^/  /' "$1"
+	else
+		sed -E '/^#  (RUN|          OK) /d; /^# Starting /d; s/^/  /' "$1"
+	fi
+}
+
+passed=0
+failed=0
+skipped=0
+number=0
+
+echo "KTAP version 1"
+echo "1..${#programs[@]}"
+echo "# kernel $(uname -r)"
+
+if [[ -z $old_only ]] && ! have_ferry; then
+	echo "Bail out! AF_FERRY is not there: load ferry.ko, or say -o"
+	echo "0 passed, 1 failed, 0 skipped"
+	exit 1
+fi
+
+for program in "${programs[@]}"; do
+	name=$(basename "$program")
+	log=$scratch/$name.tap
+	status=0
+	number=$((number + 1))
+	start=$SECONDS
+	echo "  # Subtest: $name"
+	# shellcheck disable=SC2016 # $@ belongs to the inner shell
+	timeout -k 5 "$limit" unshare --net -- \
+		sh -c 'ip link set lo up && exec "$@"' sh \
+		"$here/$name" > "$log" 2>&1 < /dev/null || status=$?
+	# The harness ends with 4 when all was skipped.
+	if ((status == 4)); then
+		status=0
+	fi
+	if ((status == 124 || status == 137)); then
+		echo "# stopped after $limit seconds" >> "$log"
+	fi
+	show "$log"
+	read -r p f s < <(count "$log" "$status")
+	passed=$((passed + p))
+	failed=$((failed + f))
+	skipped=$((skipped + s))
+	result=ok
+	if ((f > 0)); then
+		result="not ok"
+	fi
+	echo "$result $number $name"
+	echo "# $p passed, $f failed, $s skipped in $((SECONDS - start)) s" \
+		"(status $status)"
+	if [[ -n $logdir ]]; then
+		{ echo "# kernel $(uname -r)"; cat "$log"; } > "$logdir/$name.tap"
+	fi
+done
+
+echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0))

@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What "make check" does: static checks, then for each of the stock kernels a
+# build, a machine and all selftests. The last line sums it all up.
+#
+# usage: check.sh [RELEASE...]     (the newest installed 6.12 and 6.1)
+
+set -euo pipefail
+# shellcheck source=tools/check-lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/check-lib.sh"
+
+gates=(style shellcheck checkpatch kernel-doc w1 sparse)
+log=$top/build/check.log
+
+step() {
+	printf '\n=== %s (after %d s)\n' "$*" "$SECONDS"
+}
+
+# try NAME COMMAND...: a test of ours is whether the command succeeds.
+try() {
+	local name=$1 status=0
+
+	shift
+	"$@" >"$log" 2>&1 || status=$?
+	result "$status" "$name" "$log"
+	return "$status"
+}
+
+check_kernel() {
+	local release=$1 status=0 sum=''
+
+	step "Linux $release"
+	try "module builds for $release" \
+		make -C "$top" --no-print-directory KERNELRELEASE="$release" || return 0
+	try "what README.md shows works on $release" \
+		"$top/tools/vm/vm" run --kernel "$release" --timeout 120 -- \
+		bash -ec 'tools/examples.sh run; tools/demo.sh' || :
+	"$top/tools/vm/vm" run --kernel "$release" --timeout "${FERRY_TIMEOUT:-1500}" \
+		--log "$top/build/check-$release.kernel" -- "$top/selftests/run.sh" | tee "$log" ||
+		status=$?
+	sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1) || :
+	add_sum "$sum"
+	case $status in
+	0) ;;
+	124 | 125) result 1 "the machine ended well" ;;
+	*) [[ $sum =~ \ [1-9][0-9]*\ failed ]] || result 1 "exit status $status" ;;
+	esac
+	[ -n "$sum" ] || result 1 "the selftests came to their end on $release"
+}
+
+cd "$top"
+mkdir -p build
+releases=("$@")
+((${#releases[@]})) || mapfile -t releases < <("$top/tools/vm/vm" kernels)
+((${#releases[@]})) || {
+	echo "no kernel 6.12 or 6.1 in /boot; tools/setup.sh installs them" >&2
+	exit 1
+}
+
+step "static checks"
+FERRY_KDIRS=$(printf '/lib/modules/%s/build ' "${releases[@]}" | sed 's/ $//')
+export FERRY_KDIRS
+status=0
+"$top/tools/gates.sh" "${gates[@]}" 2>&1 | tee "$log" || status=$?
+sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1) || :
+add_sum "$sum"
+[ -n "$sum" ] || result 1 "the static checks came to their end (status $status)"
+
+step "building the tests"
+try "the selftests build" make -s -C "$top/selftests" || :
+try "the programs in README.md build" "$top/tools/examples.sh" build || :
+step "the machine"
+status=0
+"$top/tools/vm/test.sh" --kernel "${releases[0]}" | tee "$log" || status=$?
+add_sum "$(tail -n 1 "$log")"
+((status == 0 || failed > 0)) || result 1 "the machine's tests ended with status $status"
+for release in "${releases[@]}"; do
+	check_kernel "$release"
+done
+
+step "sum for ${releases[*]}"
+finish

@@ -1,0 +1,135 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Install the Debian packages that a part of the project needs, and unpack the
+# few files of the kernel source that it uses. Does nothing when all is there.
+#
+# usage: setup.sh [base | check | debug | bench]...    (base)
+
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${FERRY_CACHE:-${HOME:-/root}/.cache/ferry}
+
+say() {
+	echo "setup: $*"
+}
+
+die() {
+	echo "setup: $*" >&2
+	exit 1
+}
+
+# The packages of a group, one a line.
+packages() {
+	case $1 in
+	base) # make run: compile the module, boot the stock kernels, talk
+		printf '%s\n' make gcc libc6-dev kmod xz-utils zstd busybox-static qemu-system-x86 \
+			perl socat linux-image-6.12-amd64 linux-headers-6.12-amd64 \
+			linux-image-amd64 linux-headers-amd64
+		;;
+	check) # make check: selftests (32-bit ones too) and static checks
+		printf '%s\n' sparse shellcheck python3 procps linux-source-6.12 gcc-multilib
+		;;
+	debug) # make check-debug and its kin: build kernels, measure coverage
+		printf '%s\n' linux-source-6.12 flex bison bc libelf-dev libssl-dev cpio rsync \
+			pahole clang lld llvm coccinelle lcov
+		;;
+	bench) # make bench: the plot
+		printf '%s\n' gnuplot-nox python3
+		;;
+	*) die "usage: setup.sh [base | check | debug | bench]..." ;;
+	esac
+}
+
+as_root() {
+	if ((EUID == 0)); then
+		"$@"
+	else
+		sudo "$@"
+	fi
+}
+
+# Those packages on the input that are not installed.
+missing() {
+	local package
+
+	while read -r package; do
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+			echo "$package"
+	done
+}
+
+install() {
+	local settings=(DEBIAN_FRONTEND=noninteractive) lock=(-o DPkg::Lock::Timeout=600)
+
+	((EUID == 0)) || command -v sudo >/dev/null ||
+		die "need root (or sudo) to install: $*"
+	# Where no boot loader starts these kernels nobody needs their initrd,
+	# which takes longer to make than all the rest.
+	if [ ! -e /boot/grub ] && [ ! -e /boot/loader ] && [ ! -e /boot/efi ]; then
+		settings+=(INITRD=No)
+	fi
+	say "installing $*"
+	as_root apt-get "${lock[@]}" -qq update
+	as_root env "${settings[@]}" apt-get "${lock[@]}" -o Dpkg::Use-Pty=0 -qq -y \
+		--no-install-recommends install "$@" ||
+		die "apt-get failed; the kernels come from bookworm-security, is it in sources.list?"
+}
+
+# Both kernels with the headers of the same release.
+check_kernels() {
+	local release
+
+	for release in $("$top/tools/vm/vm" kernels); do
+		[ -e "/lib/modules/$release/build/Makefile" ] || return 1
+	done
+	[ "$("$top/tools/vm/vm" kernels | wc -l)" = 2 ]
+}
+
+# The kselftest library and the source checkers, kept by version of the package.
+unpack_source() {
+	local tarball=/usr/src/linux-source-6.12.tar.xz to=$cache/linux-6.12 version temp part
+	local parts=(scripts tools/testing/selftests/kselftest tools/testing/selftests/lib.mk
+		tools/testing/selftests/kselftest.h tools/testing/selftests/kselftest_harness.h
+		tools/testing/selftests/kselftest_install.sh
+		tools/testing/selftests/run_kselftest.sh)
+
+	version=$(dpkg-query -W -f '${Version}' linux-source-6.12)
+	[ "$(cat "$to/.version" 2>/dev/null)" != "$version" ] || return 0
+	say "unpacking what is needed of linux-source-6.12, half a minute"
+	mkdir -p "$cache"
+	temp=$(mktemp -d "$cache/linux.XXXXXX")
+	tar -xJf "$tarball" -C "$temp" --strip-components=1 "${parts[@]/#/linux-source-6.12/}" || {
+		rm -rf "$temp"
+		die "cannot unpack $tarball"
+	}
+	for part in "${parts[@]}"; do
+		[ -e "$temp/$part" ] || die "$tarball has no $part"
+	done
+	echo "$version" >"$temp/.version"
+	chmod 755 "$temp"
+	rm -rf "$to"
+	mv "$temp" "$to"
+}
+
+(($#)) || set -- base
+for group; do
+	# Not in a substitution that would hide a wrong name.
+	packages "$group" >/dev/null
+	mapfile -t wanted < <(packages "$group" | missing)
+	((${#wanted[@]} == 0)) || install "${wanted[@]}"
+	case $group in
+	base)
+		if ! check_kernels; then
+			# Image and headers of different releases: one of them is old.
+			mapfile -t wanted < <(packages base)
+			install "${wanted[@]}"
+		fi
+		check_kernels || die "no kernels 6.12 and 6.1 with headers of the same release"
+		;;
+	check)
+		unpack_source
+		;;
+	esac
+done

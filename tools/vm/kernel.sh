@@ -1,0 +1,298 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Builds the test kernels (debug, kcsan, gcov) from Debian's linux-source-6.12
+# and keeps them in the cache, by name, version and configuration:
+#
+#	$FERRY_CACHE/kernels/<name>-<version>-<hash>/
+#
+# Such a directory holds what `make -C DIR M=...` and the virtual machine need:
+# arch/x86/boot/bzImage, headers, scripts, Module.symvers, .config.
+
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+kernels=${FERRY_CACHE:-$HOME/.cache/ferry}/kernels
+package=linux-source-6.12
+jobs=${FERRY_JOBS:-$(nproc)}
+
+usage()
+{
+	cat <<-END
+	usage: kernel.sh build NAME   build unless cached; prints the directory last
+	       kernel.sh path NAME    print the directory; fails when not built
+	       kernel.sh config NAME  print the final configuration, build nothing
+	       kernel.sh list         kernels in the cache, one a line
+	       kernel.sh prune        delete all but those of today's configurations
+	NAME is one of: debug kcsan gcov; clang is configured only, and by clang,
+	for compiling the module against it
+
+	FERRY_CACHE          where to keep them (default ~/.cache/ferry)
+	FERRY_JOBS           processes to build with (default: one a processor)
+	FERRY_KERNEL_WORK    keep sources and objects there, for changing a configuration
+	FERRY_KERNEL_SOURCE  an unpacked, unconfigured tree to use instead of the package
+	END
+}
+
+die()
+{
+	echo "kernel.sh: $*" >&2
+	exit 1
+}
+
+say()
+{
+	echo "kernel.sh: $*" >&2
+}
+
+check_name()
+{
+	case ${1:-} in
+	debug|kcsan|gcov|clang) ;;
+	*) usage >&2; exit 2 ;;
+	esac
+}
+
+source_version()
+{
+	if [[ -n ${FERRY_KERNEL_SOURCE:-} ]]; then
+		make -s -C "$FERRY_KERNEL_SOURCE" kernelversion
+	else
+		dpkg-query -W -f '${source:Upstream-Version}' "$package" 2>/dev/null ||
+			die "package $package is not installed (tools/setup.sh debug)"
+	fi
+}
+
+compiler_version()
+{
+	if [[ $1 == clang ]]; then
+		clang -dumpversion
+	else
+		gcc -dumpfullversion
+	fi
+}
+
+# The compiler is part of the key: a module has to be built by the compiler
+# that built the kernel, or sanitizer ABIs and gcov formats disagree.
+tree_of()
+{
+	local version hash
+
+	version=$(source_version)
+	hash=$({ grep -hv '^#' "$here/base.config" "$here/$1.config"
+		compiler_version "$1"; } | sha256sum | cut -c1-12)
+	echo "$kernels/$1-$version-$hash"
+}
+
+complete()
+{
+	[[ -e $1/.complete ]]
+}
+
+# Only x86 and what builds or describes it; the rest is 700 MB of files.
+unpack()
+{
+	local tarball=/usr/src/$package.tar.xz
+
+	[[ -e $tarball ]] || die "$tarball is missing (tools/setup.sh debug)"
+	say "unpacking $package"
+	mkdir -p "$1"
+	tar -xf "$tarball" -C "$1" --strip-components=1 --wildcards \
+		--exclude='*/Documentation/*/*' --exclude='*.dts' --exclude='*.dtsi' \
+		--exclude='*/drivers/gpu/drm/*/*.[ch]' \
+		--exclude='*/drivers/net/ethernet/*/*.[ch]' \
+		--exclude='*/drivers/net/wireless/*/*.[ch]' \
+		--exclude='*/drivers/media/*/*.[ch]' \
+		--exclude='*/drivers/staging/*/*.[ch]' \
+		--exclude='*/sound/*/*.[ch]' \
+		--exclude='*/tools/testing/*' --exclude='*/tools/perf/*'
+}
+
+# An option that Kconfig silently drops, because a dependency is missing, would
+# make a kernel that checks less than its name promises.
+check_options()
+{
+	local line name missing=0
+
+	while read -r line; do
+		name=${line%%=*}
+		if [[ $line == *=n ]]; then
+			! grep -q "^$name=" "$2" && continue
+		else
+			grep -qxF -- "$line" "$2" && continue
+		fi
+		say "asked for $line, got $(grep -w "$name" "$2" || echo nothing)"
+		missing=1
+	done < "$1"
+	((!missing)) || die "the configuration does not hold what was asked for"
+}
+
+# configure NAME SOURCE OUTPUT; sets $kmake, the make to go on with
+configure()
+{
+	local out=$3 wanted=$3/wanted.config
+
+	kmake=(make -C "$2" O="$out")
+	[[ $1 != clang ]] || kmake+=(LLVM=1)
+	mkdir -p "$out"
+	"${kmake[@]}" -s tinyconfig >/dev/null
+	# Later fragments win; each option once, so that the check is exact.
+	cat "$here/base.config" "$here/$1.config" | grep '^CONFIG_' |
+		awk -F= '{ last[$1] = $0 } END { for (o in last) print last[o] }' |
+		sort > "$wanted"
+	(cd "$out" && KCONFIG_CONFIG=.config \
+		"$2/scripts/kconfig/merge_config.sh" -m -Q .config "$wanted" >/dev/null)
+	"${kmake[@]}" -s olddefconfig >/dev/null
+	check_options "$wanted" "$out/.config"
+}
+
+# Prints a line every half minute while process $1 fills $2 with objects.
+progress()
+{
+	local seconds=0
+
+	while kill -0 "$1" 2>/dev/null; do
+		sleep 1
+		((++seconds % 30)) ||
+			say "$(find "$2" -name '*.o' | wc -l) objects after $seconds s"
+	done
+}
+
+# The running job is killed with the script, so that no compiler stays behind.
+cleanup()
+{
+	[[ -z ${build_pid:-} ]] || kill -- "-$build_pid" 2>/dev/null || true
+	[[ -n ${keep:-} ]] || rm -rf "${work:-}"
+}
+
+build()
+{
+	local name=$1 tree source out targets kmake
+
+	tree=$(tree_of "$name")
+	mkdir -p "$kernels"
+	exec 9>"$kernels/.lock-$name"
+	flock -n 9 || { say "another build of $name is running, waiting"; flock 9; }
+	if complete "$tree"; then
+		echo "$tree"
+		return
+	fi
+
+	if [[ -n ${FERRY_KERNEL_WORK:-} ]]; then
+		work=$FERRY_KERNEL_WORK/$name
+		keep=yes
+		mkdir -p "$work"
+	else
+		work=$(mktemp -d "$kernels/.build-$name-XXXXXX")
+	fi
+	trap cleanup EXIT
+	trap 'exit 130' INT TERM
+	out=$work/out
+	source=${FERRY_KERNEL_SOURCE:-}
+	if [[ -z $source ]]; then
+		source=$work/source
+		[[ -e $source/Makefile ]] || unpack "$source"
+	fi
+
+	configure "$name" "$source" "$out"
+	if [[ $name == clang ]]; then
+		say "preparing headers for clang, about 1 minute"
+		targets=(modules_prepare)
+		# Nothing is built that could export a symbol.
+		touch "$out/Module.symvers"
+	else
+		say "building $name with $jobs jobs, about 12 minutes on two processors"
+		targets=(bzImage modules)
+	fi
+	set -m
+	"${kmake[@]}" -j"$jobs" "${targets[@]}" > "$work/log" 2>&1 9>&- &
+	build_pid=$!
+	set +m
+	progress "$build_pid" "$out"
+	if ! wait "$build_pid"; then
+		build_pid=
+		grep -E -B3 -A8 'error|Error' "$work/log" | tail -60 >&2
+		die "building $name failed"
+	fi
+	build_pid=
+
+	# What a distribution's header package would hold, and the image.
+	rm -rf "$tree" "$work/tree"
+	mkdir -p "$work/tree/arch/x86/boot"
+	"${kmake[@]}" -s run-command \
+		KBUILD_RUN_COMMAND="\$(srctree)/scripts/package/install-extmod-build $work/tree" \
+		>> "$work/log" 2>&1 || { tail -20 "$work/log" >&2; die "headers"; }
+	cp "$out/.config" "$work/tree/"
+	if [[ $name != clang ]]; then
+		cp "$out/arch/x86/boot/bzImage" "$work/tree/arch/x86/boot/"
+		# What the machine enters by its PVH entry: the symbols stay, for
+		# looking up addresses; the relocations only bzImage needs.
+		cp "$out/vmlinux" "$work/tree/"
+	fi
+	touch "$work/tree/.complete"
+	mv "$work/tree" "$tree"
+	say "$tree: $(du -sh "$tree" | cut -f1)"
+	echo "$tree"
+}
+
+show_config()
+{
+	local source
+
+	work=$(mktemp -d)
+	trap cleanup EXIT
+	source=${FERRY_KERNEL_SOURCE:-$work/source}
+	[[ -n ${FERRY_KERNEL_SOURCE:-} ]] || unpack "$source"
+	configure "$1" "$source" "$work/out"
+	cat "$work/out/.config"
+}
+
+list()
+{
+	local tree
+
+	for tree in "$kernels"/*-*/; do
+		tree=${tree%/}
+		! complete "$tree" || echo "$tree"
+	done
+}
+
+prune()
+{
+	local tree today
+
+	today=$(for name in debug kcsan gcov clang; do tree_of "$name"; done)
+	while read -r tree; do
+		grep -qxF "$tree" <<< "$today" || rm -rf "$tree"
+	done < <(list)
+}
+
+case ${1:-} in
+build)
+	check_name "${2:-}"
+	build "$2"
+	;;
+path)
+	check_name "${2:-}"
+	tree=$(tree_of "$2")
+	complete "$tree" || die "$2 is not built (tools/vm/kernel.sh build $2)"
+	echo "$tree"
+	;;
+config)
+	check_name "${2:-}"
+	show_config "$2"
+	;;
+list)
+	list
+	;;
+prune)
+	prune
+	;;
+-h|--help|help)
+	usage
+	;;
+*)
+	usage >&2
+	exit 2
+	;;
+esac
