@@ -27,6 +27,7 @@ static void ferry_sock_destruct(struct sock *sk)
 	WARN_ON_ONCE(fs->head);
 	WARN_ON_ONCE(atomic_read(&sk->sk_rmem_alloc));
 	WARN_ON_ONCE(refcount_read(&sk->sk_wmem_alloc));
+	ferry_socklist_del(sk);
 	ferry_inflight_forget(sk);
 	if (fs->addr)
 		ferry_addr_put(fs->addr);
@@ -73,6 +74,7 @@ struct sock *ferry_sock_alloc(struct net *net, struct socket *sock, int type,
 	}
 
 	sock_prot_inuse_add(net, sk->sk_prot, 1);
+	ferry_socklist_add(sk);
 	return sk;
 }
 
@@ -84,8 +86,8 @@ static int ferry_release(struct socket *sock)
 		return 0;
 
 	if (unlikely(sock_flag(sk, SOCK_LINGER)) && ferry_connects(sk) &&
-	    smp_load_acquire(&sk->sk_state) == TCP_ESTABLISHED) {
-		smp_store_release(&sk->sk_shutdown, SHUTDOWN_MASK);
+	    ferry_connected(sk)) {
+		ferry_set_shutdown(sk, SHUTDOWN_MASK);
 		ferry_wake_state(ferry_sk(sk)->peer);
 		ferry_linger(sk);
 	}
@@ -137,20 +139,25 @@ static int ferry_getname(struct socket *sock, struct sockaddr *uaddr, int peer)
 
 	if (!peer)
 		return ferry_addr_copy(uaddr,
-				       smp_load_acquire(&ferry_sk(sk)->addr));
+				       ferry_own_addr(sk));
 
-	if (smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)
+	if (!ferry_connected(sk))
 		return -ENOTCONN;
 	sk = ferry_peer_get(sk);
 	if (!sk)
 		return -ENOTCONN;
-	len = ferry_addr_copy(uaddr, smp_load_acquire(&ferry_sk(sk)->addr));
+	len = ferry_addr_copy(uaddr, ferry_own_addr(sk));
 	sock_put(sk);
 	return len;
 }
 
-/* Bytes sent and not yet read, or to be read, on a byte stream. */
-static unsigned long ferry_stream_queued(const struct ferry_sock *fs)
+/**
+ * ferry_stream_queued() - bytes that wait to be read on a byte stream
+ * @fs: receiver
+ *
+ * Return: 0 as well when it is released and nobody will read them.
+ */
+unsigned long ferry_stream_queued(const struct ferry_sock *fs)
 {
 	unsigned long read;
 
@@ -175,7 +182,7 @@ static int ferry_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 		return -EINVAL;
 
 	if (sk->sk_type == SOCK_STREAM) {
-		if (smp_load_acquire(&sk->sk_state) == TCP_ESTABLISHED)
+		if (ferry_connected(sk))
 			n = ferry_stream_queued(cmd == SIOCINQ ?
 						fs : ferry_sk(fs->peer));
 		if (cmd == SIOCINQ)
@@ -306,11 +313,22 @@ static const struct net_proto_family ferry_family = {
 
 static int __net_init ferry_net_init(struct net *net)
 {
-	return ferry_name_net_init(ferry_pernet(net));
+	struct ferry_net *fn = ferry_pernet(net);
+	int err;
+
+	ferry_socklist_net_init(fn);
+	err = ferry_name_net_init(fn);
+	if (err)
+		return err;
+	err = ferry_proc_net_init(net);
+	if (err)
+		ferry_name_net_exit(fn);
+	return err;
 }
 
 static void __net_exit ferry_net_exit(struct net *net)
 {
+	ferry_proc_net_exit(net);
 	ferry_name_net_exit(ferry_pernet(net));
 }
 
@@ -341,11 +359,16 @@ static int __init ferry_init(void)
 	err = register_pernet_subsys(&ferry_net_ops);
 	if (err)
 		goto err_proto;
-	err = sock_register(&ferry_family);
+	err = ferry_diag_init();
 	if (err)
 		goto err_pernet;
+	err = sock_register(&ferry_family);
+	if (err)
+		goto err_diag;
 	return 0;
 
+err_diag:
+	ferry_diag_exit();
 err_pernet:
 	unregister_pernet_subsys(&ferry_net_ops);
 err_proto:
@@ -358,6 +381,7 @@ err_buf:
 static void __exit ferry_exit(void)
 {
 	sock_unregister(PF_FERRY);
+	ferry_diag_exit();
 	unregister_pernet_subsys(&ferry_net_ops);
 	proto_unregister(&ferry_proto);
 	ferry_buf_exit();

@@ -201,7 +201,7 @@ bool ferry_queue_purge(struct sock *sk)
 	spin_lock(&fs->lock);
 	fs->dead = 1;
 	/* After @dead: who finds that nobody reads finds out why. */
-	smp_store_release(&sk->sk_shutdown, SHUTDOWN_MASK);
+	ferry_set_shutdown(sk, SHUTDOWN_MASK);
 	buf = fs->head;
 	unread = buf;
 	if (sk->sk_type == SOCK_STREAM) {

@@ -7,9 +7,6 @@
 
 #include "ferry.h"
 
-/* Socket flags that ask for control messages on every receive. */
-#define FERRY_PASS_FLAGS	(BIT(SOCK_PASSCRED) | BIT(SOCK_PASSSEC))
-
 DEFINE_STATIC_KEY_FALSE(ferry_passsec_used);
 
 static int ferry_cmsg_rights(const struct cmsghdr *cmsg,
@@ -138,12 +135,6 @@ void ferry_cmsg_attach(struct ferry_buf *buf, struct ferry_sender *from)
 	buf->mark = READ_ONCE(buf->sk->sk_mark);
 	buf->rights = from->rights;
 	from->rights = NULL;
-}
-
-/* ferry_cmsg_wanted() - does the receiver want to know of every message? */
-bool ferry_cmsg_wanted(const struct socket *sock)
-{
-	return READ_ONCE(sock->flags) & FERRY_PASS_FLAGS;
 }
 
 static void ferry_cmsg_describe(const struct ferry_buf *buf,

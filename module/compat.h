@@ -8,6 +8,7 @@
 
 #include <linux/net.h>
 #include <linux/version.h>
+#include <net/sock.h>
 
 /* 6.10 gathered the arguments of proto_ops.accept in a structure. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
@@ -38,12 +39,15 @@ static inline void ferry_custom_sockopt(struct socket *sock)
 #endif
 
 /* 6.6 dropped the message from the arguments of __sock_cmsg_send(). */
+static inline int ferry_sock_cmsg(struct sock *sk, struct msghdr *msg,
+				  struct cmsghdr *cmsg,
+				  struct sockcm_cookie *sockc)
+{
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
-#define ferry_sock_cmsg(sk, msg, cmsg, sockc) \
-	__sock_cmsg_send(sk, cmsg, sockc)
+	return __sock_cmsg_send(sk, cmsg, sockc);
 #else
-#define ferry_sock_cmsg(sk, msg, cmsg, sockc) \
-	__sock_cmsg_send(sk, msg, cmsg, sockc)
+	return __sock_cmsg_send(sk, msg, cmsg, sockc);
 #endif
+}
 
 #endif /* _FERRY_COMPAT_H */

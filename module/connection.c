@@ -60,13 +60,14 @@ static void ferry_link(struct sock *a, struct sock *b)
 	ferry_sk(a)->peer = b;
 	ferry_sk(b)->peer = a;
 	/* Who sees the state may use the peer without a lock. */
-	smp_store_release(&b->sk_state, TCP_ESTABLISHED);
-	smp_store_release(&a->sk_state, TCP_ESTABLISHED);
+	ferry_set_state(b, TCP_ESTABLISHED);
+	ferry_set_state(a, TCP_ESTABLISHED);
 }
 
 /* Make the listener's end of a connection from @sk. */
 static struct sock *ferry_child_alloc(struct sock *sk, struct sock *listener)
 {
+	struct ferry_addr *addr;
 	struct sock *child;
 
 	child = ferry_sock_alloc(sock_net(sk), NULL, sk->sk_type, 0);
@@ -75,10 +76,12 @@ static struct sock *ferry_child_alloc(struct sock *sk, struct sock *listener)
 
 	ferry_inherit(child, listener);
 	ferry_set_peercred_current(child);
-	child->sk_uid = current_euid();
+	WRITE_ONCE(child->sk_uid, current_euid());
 	/* A listener is bound, and its address outlives it. */
-	ferry_sk(child)->addr = ferry_sk(listener)->addr;
-	refcount_inc(&ferry_sk(child)->addr->refs);
+	addr = ferry_sk(listener)->addr;
+	refcount_inc(&addr->refs);
+	/* The child is in the list of sockets already. */
+	smp_store_release(&ferry_sk(child)->addr, addr);
 	return child;
 }
 
@@ -146,7 +149,7 @@ static void ferry_promote(struct sock *listener)
 /* The state is not TCP_SYN_SENT, or no longer. */
 static bool ferry_settled(const struct sock *sk)
 {
-	return smp_load_acquire(&sk->sk_state) != TCP_SYN_SENT;
+	return ferry_state(sk) != TCP_SYN_SENT;
 }
 
 /**
@@ -224,7 +227,7 @@ static int ferry_connect_start(struct socket *sock, struct sockaddr *uaddr,
 	fs->child = child;
 	fs->listener = listener;
 	list_add_tail(&fs->node, &lfs->connect_queue);
-	smp_store_release(&sk->sk_state, TCP_SYN_SENT);
+	ferry_set_state(sk, TCP_SYN_SENT);
 	spin_unlock(&lfs->lock);
 	return 0;
 
@@ -537,7 +540,7 @@ static void ferry_listen_stop(struct sock *listener)
 		list_del_init(&waiter->node);
 		waiter->child = NULL;
 		WRITE_ONCE(waiter->sk.sk_err, ECONNREFUSED);
-		smp_store_release(&waiter->sk.sk_state, TCP_CLOSE);
+		ferry_set_state(&waiter->sk, TCP_CLOSE);
 		sk_error_report(&waiter->sk);
 		ferry_wake_state(&waiter->sk);
 	}
@@ -545,7 +548,7 @@ static void ferry_listen_stop(struct sock *listener)
 
 	list_for_each_entry_safe(child, next, &children, node) {
 		list_del_init(&child->node);
-		child->unaccepted = 0;
+		WRITE_ONCE(child->unaccepted, 0);
 		child->listener = NULL;
 		if (child->peer) {
 			WRITE_ONCE(child->peer->sk_err, ECONNRESET);
@@ -624,6 +627,7 @@ void ferry_disconnect(struct sock *sk)
 	struct sock *peer;
 	bool unread;
 
+	ferry_socklist_del(sk);
 	ferry_name_unbind(sk);
 	if (sk->sk_state == TCP_LISTEN)
 		ferry_listen_stop(sk);
@@ -674,7 +678,7 @@ int ferry_shutdown(struct socket *sock, int how)
 	how++;
 
 	lock_sock(sk);
-	switch (smp_load_acquire(&sk->sk_state)) {
+	switch (ferry_state(sk)) {
 	case TCP_LISTEN:
 		if (how & RCV_SHUTDOWN) {
 			ferry_name_unlisten(sk);
@@ -682,7 +686,7 @@ int ferry_shutdown(struct socket *sock, int how)
 		}
 		break;
 	case TCP_ESTABLISHED:
-		smp_store_release(&sk->sk_shutdown, sk->sk_shutdown | how);
+		ferry_set_shutdown(sk, sk->sk_shutdown | how);
 		if (ferry_connects(sk))
 			peer = ferry_sk(sk)->peer;
 		else

@@ -24,6 +24,8 @@
  *				while it copies to user memory
  *	ferry_sock->lock	queue and list of waiting connections (spinlock, process
  *				context only); no two sockets' are held together
+ *	ferry_bucket->lock	the list of all sockets (spinlock, softirqs off); nothing
+ *				else is taken under it
  *	sk_callback_lock, sk_peer_lock	the core's, innermost
  * Nobody ever holds two locks of one kind.
  */
@@ -38,6 +40,7 @@
 #include <linux/refcount.h>
 #include <linux/rhashtable.h>
 #include <linux/spinlock.h>
+#include <linux/uio.h>
 #include <linux/ferry.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
@@ -202,6 +205,8 @@ enum ferry_urg {
  * @accept_queue: listener: children ready for accept(2); guarded by @lock
  * @connect_queue: listener: sockets that wait for a place; guarded by @lock
  * @vertex: what inflight.c knows of the socket, or NULL; guarded by its lock
+ * @listed: in the list of all sockets; guarded by the bucket's lock
+ * @place: where in it, never changes; see socklist.c
  * @unread: records: bytes sent and not yet read
  * @lock: guards the queue's links, @dead and the listener's queues
  * @dead: released; nothing may be queued any more. Guarded by @lock
@@ -248,6 +253,8 @@ struct ferry_sock {
 	struct list_head	accept_queue;
 	struct list_head	connect_queue;
 	struct ferry_vertex	*vertex;
+	struct hlist_node	listed;
+	u64			place;
 	atomic_t		unread;
 	spinlock_t		lock;
 	u8			dead;
@@ -286,14 +293,31 @@ static inline struct ferry_sock *ferry_sk(const struct sock *sk)
 	return (struct ferry_sock *)sk;
 }
 
+#define FERRY_BUCKET_BITS	6
+#define FERRY_BUCKETS		BIT(FERRY_BUCKET_BITS)
+
+/**
+ * struct ferry_bucket - some of the sockets of a network namespace
+ * @lock: guards the rest
+ * @socks: the sockets, newest first
+ * @added: how many were ever added
+ */
+struct ferry_bucket {
+	spinlock_t		lock;
+	struct hlist_head	socks;
+	u64			added;
+};
+
 /**
  * struct ferry_net - what the family keeps in each network namespace
  * @names: the name table; see name.c
  * @names_lock: serialises its writers
+ * @buckets: all sockets; see socklist.c
  */
 struct ferry_net {
 	struct rhashtable	names;
 	struct mutex		names_lock;
+	struct ferry_bucket	buckets[FERRY_BUCKETS];
 };
 
 extern unsigned int ferry_net_id;
@@ -309,6 +333,46 @@ static inline bool ferry_connects(const struct sock *sk)
 	return sk->sk_type != SOCK_DGRAM;
 }
 
+/* ferry_state() - sk_state; who sees it may use what was set up before it */
+static inline int ferry_state(const struct sock *sk)
+{
+	/* Pairs with ferry_set_state(). */
+	return smp_load_acquire(&sk->sk_state);
+}
+
+/* ferry_set_state() - enter a state that others may act on without a lock */
+static inline void ferry_set_state(struct sock *sk, int state)
+{
+	/* Pairs with ferry_state(). */
+	smp_store_release(&sk->sk_state, state);
+}
+
+static inline bool ferry_connected(const struct sock *sk)
+{
+	return ferry_state(sk) == TCP_ESTABLISHED;
+}
+
+/* ferry_shutdown_mask() - what a socket shut down; what it did before is seen */
+static inline u8 ferry_shutdown_mask(const struct sock *sk)
+{
+	/* Pairs with ferry_set_shutdown(). */
+	return smp_load_acquire(&sk->sk_shutdown);
+}
+
+/* ferry_set_shutdown() - shut down, after all that was sent before */
+static inline void ferry_set_shutdown(struct sock *sk, u8 mask)
+{
+	/* Pairs with ferry_shutdown_mask(). */
+	smp_store_release(&sk->sk_shutdown, mask);
+}
+
+/* ferry_own_addr() - the bound address, or NULL; stays as long as the socket */
+static inline struct ferry_addr *ferry_own_addr(const struct sock *sk)
+{
+	/* Pairs with ferry_name_bind(). */
+	return smp_load_acquire(&ferry_sk(sk)->addr);
+}
+
 /**
  * ferry_send_closed() - may @sk never again send to @peer?
  * @sk: a connected socket
@@ -316,12 +380,14 @@ static inline bool ferry_connects(const struct sock *sk)
  *
  * Each socket writes its own sk_shutdown only, release included, so a direction
  * is closed when either of its ends says so.
+ *
+ * Return: true if so.
  */
 static inline bool ferry_send_closed(const struct sock *sk,
 				     const struct sock *peer)
 {
 	return (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN) ||
-	       (smp_load_acquire(&peer->sk_shutdown) & RCV_SHUTDOWN);
+	       (ferry_shutdown_mask(peer) & RCV_SHUTDOWN);
 }
 
 /* Will nothing more than what is queued come from @peer to @sk? */
@@ -329,13 +395,49 @@ static inline bool ferry_recv_closed(const struct sock *sk,
 				     const struct sock *peer)
 {
 	return (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
-	       (smp_load_acquire(&peer->sk_shutdown) & SEND_SHUTDOWN);
+	       (ferry_shutdown_mask(peer) & SEND_SHUTDOWN);
 }
 
 /* af_ferry.c */
 extern struct proto ferry_proto;
 struct sock *ferry_sock_alloc(struct net *net, struct socket *sock, int type,
 			      int kern);
+unsigned long ferry_stream_queued(const struct ferry_sock *fs);
+
+/* socklist.c */
+void ferry_socklist_add(struct sock *sk);
+void ferry_socklist_del(struct sock *sk);
+struct sock *ferry_socklist_next(struct net *net, struct sock *prev, u64 *place);
+void ferry_socklist_net_init(struct ferry_net *fn);
+
+/* diag.c */
+struct ferry_diag_rqlen;
+struct sock *ferry_diag_peer(struct sock *sk);
+void ferry_diag_queues(struct sock *sk, struct sock *peer,
+		       struct ferry_diag_rqlen *len);
+kuid_t ferry_diag_uid(struct sock *sk);
+int ferry_diag_init(void);
+void ferry_diag_exit(void);
+
+/* proc.c */
+int ferry_proc_net_init(struct net *net);
+void ferry_proc_net_exit(struct net *net);
+
+/*
+ * ferry_copy_from(), ferry_copy_to() - copy_from_iter() and copy_to_iter() for
+ * the payload of buffers. The bounds are a buffer's own @cap and @len; without
+ * the usercopy check, which would find the slab object of every message again.
+ */
+static inline size_t ferry_copy_from(u8 *data, size_t n, struct iov_iter *iter)
+{
+	return _copy_from_iter(data, n, iter);
+}
+
+static inline size_t ferry_copy_to(const u8 *data, size_t n,
+				   struct iov_iter *iter)
+{
+	return _copy_to_iter(data, n, iter);
+}
 
 /* buffer.c */
 struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want);
@@ -348,13 +450,21 @@ void ferry_queue_finish(struct sock *sk);
 int ferry_buf_init(void);
 void ferry_buf_exit(void);
 
+/* Socket flags that ask for control messages on every receive. */
+#define FERRY_PASS_FLAGS	(BIT(SOCK_PASSCRED) | BIT(SOCK_PASSSEC))
+
+/* ferry_cmsg_wanted() - does the receiver want to know who sent each message? */
+static inline bool ferry_cmsg_wanted(const struct socket *sock)
+{
+	return READ_ONCE(sock->flags) & FERRY_PASS_FLAGS;
+}
+
 /* cmsg.c */
 DECLARE_STATIC_KEY_FALSE(ferry_passsec_used);
 int ferry_cmsg_send(struct socket *sock, struct msghdr *msg,
 		    struct ferry_sender *from);
 void ferry_cmsg_sent(struct ferry_sender *from);
 void ferry_cmsg_attach(struct ferry_buf *buf, struct ferry_sender *from);
-bool ferry_cmsg_wanted(const struct socket *sock);
 void ferry_cmsg_take(struct ferry_buf *buf, struct scm_cookie *scm);
 void ferry_cmsg_peek(const struct ferry_buf *buf,
 		     const struct ferry_rights *rights, struct scm_cookie *scm);

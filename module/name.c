@@ -132,7 +132,7 @@ void ferry_addr_put(struct ferry_addr *addr)
 /* ferry_addr_get_own() - the bound address with a reference, or NULL */
 struct ferry_addr *ferry_addr_get_own(struct sock *sk)
 {
-	struct ferry_addr *addr = smp_load_acquire(&ferry_sk(sk)->addr);
+	struct ferry_addr *addr = ferry_own_addr(sk);
 
 	if (addr)
 		refcount_inc(&addr->refs);

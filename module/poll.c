@@ -32,6 +32,8 @@ static bool ferry_drained(const struct sock *sk, const struct sock *peer)
  *
  * Both limits may be exceeded by the one buffer that reaches them, and are no
  * obstacle once everything is read.
+ *
+ * Return: true if so.
  */
 bool ferry_has_room(const struct sock *sk, const struct sock *peer)
 {
@@ -50,11 +52,14 @@ bool ferry_has_room(const struct sock *sk, const struct sock *peer)
  *
  * Half of both buffers is free, so that a sender which outruns its reader is
  * woken once for many buffers, or nothing is left that could be read.
+ *
+ * Return: true if so.
  */
 bool ferry_writable(const struct sock *sk, const struct sock *peer)
 {
 	if (2 * sk_wmem_alloc_get(sk) <= READ_ONCE(sk->sk_sndbuf) &&
-	    (!peer || 2 * atomic_read(&peer->sk_rmem_alloc) <= READ_ONCE(peer->sk_rcvbuf)))
+	    (!peer || 2 * atomic_read(&peer->sk_rmem_alloc) <=
+		      READ_ONCE(peer->sk_rcvbuf)))
 		return true;
 
 	return peer && ferry_drained(sk, peer);
@@ -65,8 +70,10 @@ bool ferry_writable(const struct sock *sk, const struct sock *peer)
  * @sk: receiver
  * @peer: who sends to it (byte stream)
  *
- * A record suffices. A byte stream's low-water mark can always be reached: it counts as reached when the
- * sender waits for room.
+ * A record suffices. A byte stream's low-water mark can always be reached: it
+ * counts as reached when the sender waits for room.
+ *
+ * Return: true if so.
  */
 bool ferry_readable(struct sock *sk, const struct sock *peer)
 {
@@ -310,6 +317,8 @@ static __poll_t ferry_poll_connected(struct sock *sk, struct sock *peer)
  * @file: file of the socket
  * @sock: the socket
  * @wait: poll table
+ *
+ * Return: the mask.
  */
 __poll_t ferry_poll(struct file *file, struct socket *sock,
 		    struct poll_table_struct *wait)
@@ -327,7 +336,7 @@ __poll_t ferry_poll(struct file *file, struct socket *sock,
 	if (sk->sk_type == SOCK_DGRAM)
 		return mask | ferry_poll_dgram(sk);
 
-	switch (smp_load_acquire(&sk->sk_state)) {
+	switch (ferry_state(sk)) {
 	case TCP_LISTEN:
 		if (!list_empty_careful(&fs->accept_queue))
 			mask |= EPOLLIN | EPOLLRDNORM;

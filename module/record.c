@@ -35,7 +35,7 @@ static struct ferry_buf *ferry_record_make(struct sock *sk, struct msghdr *msg,
 		buf->sk = sk;
 		buf->len = min_t(size_t, len, buf->cap);
 		err = -EFAULT;
-		if (!copy_from_iter_full(buf->data, buf->len, &msg->msg_iter))
+		if (ferry_copy_from(buf->data, buf->len, &msg->msg_iter) != buf->len)
 			goto err_free;
 		len -= buf->len;
 	} while (len);
@@ -270,7 +270,7 @@ int ferry_seqpacket_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 		return ferry_zerocopy_send(sock, msg, len,
 					   ferry_seqpacket_sendmsg);
 	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
-	if (unlikely(smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)) {
+	if (unlikely(!ferry_connected(sk))) {
 		err = ferry_wait_connected(sk, &timeo);
 		if (err)
 			return err;
@@ -481,7 +481,6 @@ static void ferry_record_relink(struct ferry_sock *fs, struct ferry_buf *first)
 	spin_unlock(&fs->lock);
 }
 
-
 /*
  * Find the record that a peek shows, and move the peek offset past what will
  * be shown of it: under the one lock, so that a reader between does not leave
@@ -552,7 +551,7 @@ static int ferry_record_copy(const struct ferry_view *view, struct msghdr *msg,
 			continue;
 		}
 		part = min(n, buf->len - off);
-		if (copy_to_iter(buf->data + off, part, &msg->msg_iter) != part)
+		if (ferry_copy_to(buf->data + off, part, &msg->msg_iter) != part)
 			return -EFAULT;
 		n -= part;
 		off = 0;
@@ -574,6 +573,7 @@ static bool ferry_record_settled(struct sock *sk, struct sock *peer,
 static int ferry_record_wait(struct sock *sk, struct sock *peer,
 			     unsigned long seen, long *timeo)
 {
+	wait_queue_head_t *wq = sk_sleep(sk);
 	long left;
 	int err;
 
@@ -587,9 +587,7 @@ static int ferry_record_wait(struct sock *sk, struct sock *peer,
 	if (!*timeo)
 		return -EAGAIN;
 
-	left = wait_event_interruptible_timeout(*sk_sleep(sk),
-						ferry_record_settled(sk, peer,
-								      seen),
+	left = wait_event_interruptible_timeout(*wq, ferry_record_settled(sk, peer, seen),
 						*timeo);
 	if (left < 0)
 		return sock_intr_errno(*timeo);
@@ -612,7 +610,10 @@ static void ferry_record_consume(struct sock *sk, struct sock *peer,
 		ferry_write_space(peer, sk);
 		return;
 	}
-	/* Pairs with prepare_to_wait() of those who find no room. */
+	/*
+	 * Pairs with prepare_to_wait() of those who find no room, before
+	 * waitqueue_active().
+	 */
 	smp_mb();
 	if (unlikely(waitqueue_active(&fs->senders)) &&
 	    2 * atomic_read(&sk->sk_rmem_alloc) <= READ_ONCE(sk->sk_rcvbuf))
@@ -685,8 +686,7 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 
 	timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
 	if (ferry_connects(sk)) {
-		if (unlikely(smp_load_acquire(&sk->sk_state) !=
-			     TCP_ESTABLISHED)) {
+		if (unlikely(!ferry_connected(sk))) {
 			err = ferry_wait_connected(sk, &timeo);
 			if (err)
 				return err;

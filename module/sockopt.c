@@ -18,7 +18,7 @@ static void ferry_buffer_resized(struct sock *sk)
 		wake_up_interruptible_all(&ferry_sk(sk)->senders);
 		return;
 	}
-	if (smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)
+	if (!ferry_connected(sk))
 		return;
 	peer = ferry_sk(sk)->peer;
 	ferry_write_space(sk, peer);
@@ -193,7 +193,7 @@ int ferry_set_rcvlowat(struct sock *sk, int val)
 	WRITE_ONCE(sk->sk_rcvlowat, val ? : 1);
 	/* What waits may be enough now. */
 	if (sk->sk_type == SOCK_STREAM &&
-	    smp_load_acquire(&sk->sk_state) == TCP_ESTABLISHED &&
+	    ferry_connected(sk) &&
 	    ferry_readable(sk, ferry_sk(sk)->peer))
 		ferry_wake_reader(sk);
 	return 0;

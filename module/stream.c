@@ -28,7 +28,7 @@ static bool ferry_may_append(const struct ferry_buf *buf,
 			     const struct ferry_sender *from)
 {
 	return !buf->shut && !from->rights && !ferry_wants_txstamp(from) &&
-	       buf->pid == from->pid &&
+	       buf->pid == from->pid && buf->secid == from->secid &&
 	       uid_eq(buf->uid, from->uid) && gid_eq(buf->gid, from->gid);
 }
 
@@ -50,7 +50,18 @@ static void ferry_stream_publish(struct ferry_sock *to, const u8 *data, size_t n
 {
 	if (unlikely(piece->urgent))
 		ferry_urg_mark(to, *data);
+	/* Pairs with ferry_stream_avail(). */
 	smp_store_release(&to->written, to->written + n);
+}
+
+/* Make room in a buffer that is completely read. */
+static void ferry_stream_rewind(struct ferry_sock *to, struct ferry_buf *buf)
+{
+	/* Pairs with ferry_stream_consume(): the reader is done with it. */
+	if (smp_load_acquire(&to->read) == to->written) {
+		buf->off = 0;
+		WRITE_ONCE(buf->len, 0);
+	}
 }
 
 /* Append to the last buffer. Returns the bytes taken, 0 if it has no room. */
@@ -61,18 +72,13 @@ static ssize_t ferry_stream_append(struct ferry_sock *to,
 	u8 *data;
 	size_t n;
 
-	/* Pairs with ferry_stream_consume(): the reader is done with the buffer. */
-	if (smp_load_acquire(&to->read) == to->written) {
-		buf->off = 0;
-		WRITE_ONCE(buf->len, 0);
-	}
-
+	ferry_stream_rewind(to, buf);
 	n = min_t(size_t, buf->cap - buf->len, piece->left);
 	if (!n)
 		return 0;
 
 	data = buf->data + buf->len;
-	n = copy_from_iter(data, n, piece->iter);
+	n = ferry_copy_from(data, n, piece->iter);
 	if (unlikely(!n))
 		return -EFAULT;
 
@@ -100,8 +106,8 @@ static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
 	if (unlikely(!buf))
 		return -ENOMEM;
 
-	n = copy_from_iter(buf->data, min_t(size_t, buf->cap, piece->left),
-			   piece->iter);
+	n = ferry_copy_from(buf->data, min_t(size_t, buf->cap, piece->left),
+			    piece->iter);
 	if (unlikely(!n)) {
 		ferry_buf_put(buf);
 		return -EFAULT;
@@ -136,11 +142,12 @@ static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
 		buf->stamp = ktime_get_real();
 	if (unlikely(buf->txstamp))
 		ferry_txstamp_queued(sk, buf, from->key);
-	if (to->tail)
-		/* Pairs with ferry_stream_first(): nothing more is appended. */
+	if (to->tail) {
+		/* Pairs with ferry_stream_next(): nothing more is appended. */
 		smp_store_release(&to->tail->next, buf);
-	else
+	} else {
 		WRITE_ONCE(to->head, buf);
+	}
 	to->tail = buf;
 	spin_unlock(&to->lock);
 
@@ -237,6 +244,49 @@ static int ferry_stream_wait_room(struct sock *sk, struct sock *peer,
 	return 0;
 }
 
+/*
+ * Send a message that needs nothing but to be appended to the last buffer.
+ * Returns the bytes sent, 0 when the message is not of that kind.
+ */
+static ssize_t ferry_stream_send_plain(struct sock *sk, struct msghdr *msg,
+				       size_t len)
+{
+	struct ferry_sock *fs = ferry_sk(sk), *to;
+	struct sock *peer = fs->peer;
+	struct ferry_buf *buf;
+	size_t n = 0;
+
+	if (unlikely(msg->msg_flags & (MSG_OOB | MSG_ZEROCOPY) ||
+		     msg->msg_controllen || msg->msg_namelen ||
+		     READ_ONCE(sk->sk_tsflags)) ||
+	    static_branch_unlikely(&ferry_passsec_used))
+		return 0;
+
+	to = ferry_sk(peer);
+	mutex_lock(&fs->send_lock);
+	buf = to->tail;
+	if (unlikely(!buf || buf->shut || READ_ONCE(sk->sk_err) ||
+		     ferry_send_closed(sk, peer) || ferry_stamped(peer) ||
+		     rcu_access_pointer(peer->sk_filter) ||
+		     buf->pid != task_tgid(current) ||
+		     !uid_eq(buf->uid, current_uid()) ||
+		     !gid_eq(buf->gid, current_gid())))
+		goto out;
+
+	ferry_stream_rewind(to, buf);
+	if (len <= buf->cap - buf->len) {
+		n = ferry_copy_from(buf->data + buf->len, len, &msg->msg_iter);
+		WRITE_ONCE(buf->len, buf->len + n);
+		/* Pairs with ferry_stream_avail(). */
+		smp_store_release(&to->written, to->written + n);
+	}
+out:
+	mutex_unlock(&fs->send_lock);
+	if (likely(n))
+		ferry_stream_ready(peer, sk);
+	return n;
+}
+
 /**
  * ferry_stream_sendmsg() - send bytes
  * @sock: socket
@@ -257,16 +307,25 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	struct ferry_piece piece = { .iter = &msg->msg_iter };
 	struct ferry_sender from;
 	struct sock *peer;
-	size_t sent = 0;
+	size_t sent;
 	long timeo;
 	int err;
+
+	if (likely(ferry_connected(sk))) {
+		sent = ferry_stream_send_plain(sk, msg, len);
+		if (likely(sent)) {
+			ferry_debug(sk, "send", sent);
+			return sent;
+		}
+	}
+	sent = 0;
 
 	if (ferry_wants_zerocopy(sk, msg))
 		return ferry_zerocopy_send(sock, msg, len,
 					   ferry_stream_sendmsg);
 
 	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
-	if (unlikely(smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)) {
+	if (unlikely(!ferry_connected(sk))) {
 		err = ferry_wait_connected(sk, &timeo);
 		if (err)
 			return err;
@@ -344,6 +403,20 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	return sent ? sent : err;
 }
 
+/* Unread bytes. What they are made of may be looked at. */
+static unsigned long ferry_stream_avail(const struct ferry_sock *fs)
+{
+	/* Pairs with ferry_stream_publish(). */
+	return smp_load_acquire(&fs->written) - fs->read;
+}
+
+/* The following buffer; where there is one, the length of @buf is final. */
+static struct ferry_buf *ferry_stream_next(const struct ferry_buf *buf)
+{
+	/* Pairs with ferry_stream_add(). */
+	return smp_load_acquire(&buf->next);
+}
+
 /*
  * First buffer with unread bytes; frees those read to their end. To be called
  * with unread bytes only.
@@ -353,8 +426,7 @@ static struct ferry_buf *ferry_stream_first(struct ferry_sock *fs)
 	struct ferry_buf *buf = READ_ONCE(fs->head);
 
 	for (;;) {
-		/* Before @len: with a follower the length is final. */
-		struct ferry_buf *next = smp_load_acquire(&buf->next);
+		struct ferry_buf *next = ferry_stream_next(buf);
 
 		if (buf->off < READ_ONCE(buf->len) || !next)
 			return buf;
@@ -384,7 +456,7 @@ static struct ferry_span ferry_stream_find(struct ferry_sock *fs,
 
 	avail -= skip;
 	for (;;) {
-		struct ferry_buf *next = smp_load_acquire(&span.buf->next);
+		struct ferry_buf *next = ferry_stream_next(span.buf);
 
 		span.off = span.buf->off;
 		span.len = READ_ONCE(span.buf->len) - span.off;
@@ -403,7 +475,7 @@ static void ferry_stream_consume(struct ferry_sock *fs, struct ferry_buf *buf,
 				 u32 n)
 {
 	buf->off += n;
-	/* Pairs with ferry_stream_append(): last touch of the buffer. */
+	/* Pairs with ferry_stream_rewind(): last touch of the buffer. */
 	smp_store_release(&fs->read, fs->read + n);
 }
 
@@ -455,7 +527,52 @@ static int ferry_stream_no_data(struct sock *sk, struct sock *peer, size_t skip)
 		return 1;
 
 	/* What was queued before the end is read before the end. */
-	return smp_load_acquire(&fs->written) - fs->read > skip;
+	return ferry_stream_avail(fs) > skip;
+}
+
+/*
+ * Receive from the first buffer alone, when all that is wanted or all there is
+ * lies in it and nothing beside the bytes is asked for. Returns the bytes
+ * received, 0 when that is not so.
+ */
+static ssize_t ferry_stream_recv_plain(struct socket *sock, struct msghdr *msg,
+				       size_t len, int flags)
+{
+	struct sock *sk = sock->sk;
+	struct ferry_sock *fs = ferry_sk(sk);
+	struct ferry_buf *buf;
+	unsigned long avail;
+	size_t n = 0;
+
+	if (unlikely(flags & (MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_OOB |
+			      MSG_ERRQUEUE) ||
+		     READ_ONCE(sk->sk_rcvlowat) != 1 ||
+		     READ_ONCE(sk->sk_peek_off) >= 0 ||
+		     ferry_wants_extras(sk) || ferry_cmsg_wanted(sock)))
+		return 0;
+
+	mutex_lock(&fs->recv_lock);
+	avail = ferry_stream_avail(fs);
+	/* The mark is set before the urgent byte is published. */
+	if (!avail || unlikely(READ_ONCE(fs->urg_state)))
+		goto out;
+
+	buf = ferry_stream_first(fs);
+	if (unlikely(buf->rights || buf->txstamp))
+		goto out;
+	n = min3(avail, (unsigned long)len,
+		 (unsigned long)READ_ONCE(buf->len) - buf->off);
+	if (n < len && n < avail) {
+		n = 0;
+		goto out;
+	}
+	n = ferry_copy_to(buf->data + buf->off, n, &msg->msg_iter);
+	ferry_stream_consume(fs, buf, n);
+out:
+	mutex_unlock(&fs->recv_lock);
+	if (likely(n))
+		ferry_write_space(fs->peer, sk);
+	return n;
 }
 
 /* Did the sender that @scm tells of send these bytes as well? */
@@ -486,18 +603,25 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 	bool peek = flags & MSG_PEEK;
 	size_t copied = 0, skip = 0;
 	bool creds, extras = ferry_wants_extras(sk);
+	struct ferry_buf last = {};
 	struct scm_cookie scm = {};
-	struct ferry_buf last;
 	struct sock *peer;
 	size_t target;
 	long timeo;
 	int err = 0;
 
+	if (likely(ferry_connected(sk))) {
+		copied = ferry_stream_recv_plain(sock, msg, len, flags);
+		if (likely(copied)) {
+			ferry_debug(sk, "receive", copied);
+			return copied;
+		}
+	}
 	if (unlikely(flags & MSG_ERRQUEUE))
 		return ferry_recv_errors(sk, msg, len);
 
 	timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
-	if (unlikely(smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)) {
+	if (unlikely(!ferry_connected(sk))) {
 		err = ferry_wait_connected(sk, &timeo);
 		if (err)
 			return err;
@@ -513,7 +637,7 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 		skip = max(sk_peek_offset(sk, flags), 0);
 
 	do {
-		unsigned long avail = smp_load_acquire(&fs->written) - fs->read;
+		unsigned long avail = ferry_stream_avail(fs);
 		struct ferry_span span;
 		size_t n;
 
@@ -556,8 +680,8 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 			break;
 		n = min_t(size_t, span.len, len - copied);
 		if (likely(!(flags & MSG_TRUNC)))
-			n = copy_to_iter(span.buf->data + span.off, n,
-					 &msg->msg_iter);
+			n = ferry_copy_to(span.buf->data + span.off, n,
+					  &msg->msg_iter);
 		if (unlikely(!n && len)) {
 			err = -EFAULT;
 			break;

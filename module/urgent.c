@@ -159,6 +159,8 @@ unsigned long ferry_urg_inq(struct sock *sk, unsigned long unread)
 /**
  * ferry_urg_at_mark() - SIOCATMARK, and whether a read would begin at the mark
  * @sk: byte stream
+ *
+ * Return: true if so.
  */
 bool ferry_urg_at_mark(struct sock *sk)
 {
@@ -177,6 +179,8 @@ bool ferry_urg_at_mark(struct sock *sk)
 /**
  * ferry_urg_pending() - is there an urgent byte for MSG_OOB?
  * @sk: byte stream
+ *
+ * Return: true if so.
  */
 bool ferry_urg_pending(struct sock *sk)
 {

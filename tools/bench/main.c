@@ -61,8 +61,8 @@ static void usage(FILE *file)
 	fputs("usage: ferry-bench [options]\n"
 	      "Measures AF_FERRY and the other local transports of the running kernel.\n"
 	      "\n"
-	      "  -o, --only WORD[,WORD...]  only these peers and cells; a word stands for every\n"
-	      "                             peer or cell (cell/parameter) that begins with it\n"
+	      "  -o, --only WORD[,WORD...]  only these peers and cells (cell or cell/parameter); a\n"
+	      "                             word that is no name means all that begin with it\n"
 	      "  -q, --quick                a tenth of the iterations, at most 1,000 names\n"
 	      "  -r, --repeat N             rounds over all cells, the median counts; default 1\n"
 	      "                             in counted mode, else 5\n"
@@ -98,12 +98,22 @@ static void list(void)
 	}
 }
 
-/* "throughput/6" must not mean throughput/64: a parameter is matched whole. */
+/*
+ * A word is a whole name ("connect", "throughput/64"), or the beginning of some
+ * when there is none of that name: "connect" does not mean connect-name too.
+ */
 static bool word_matches(const char *word, size_t len, const char *name)
 {
+	if (strncmp(word, name, len))
+		return false;
+	if (name[len] == '\0' || name[len] == '/')
+		return true;
 	if (memchr(word, '/', len))
-		return strlen(name) == len && !strncmp(word, name, len);
-	return !strncmp(word, name, len);
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(cells); i++)
+		if (strlen(cells[i].name) == len && !strncmp(word, cells[i].name, len))
+			return false;
+	return true;
 }
 
 enum word_kind { WORD_UNKNOWN, WORD_PEER, WORD_CELL };

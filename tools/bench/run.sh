@@ -56,8 +56,8 @@ if [ -n "$tree" ]; then
 	machine+=(--tree "$tree")
 	target="KDIR=$tree"
 else
-	release=$(find /boot -name "vmlinuz-$kernel*-amd64" ! -name '*-cloud-*' ! -name '*-rt-*' |
-		sort -rV | head -n 1)
+	release=$(find /boot \( -name "vmlinuz-$kernel" -o -name "vmlinuz-${kernel}[.-]*-amd64" \) \
+		! -name '*-cloud-*' ! -name '*-rt-*' | sort -rV | head -n 1)
 	[ -n "$release" ] || { echo "run.sh: no kernel $kernel; make setup installs one" >&2 && exit 2; }
 	release=${release##*/vmlinuz-}
 	machine+=(--kernel "$release")

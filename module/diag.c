@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Diagnosis: what can be told of a socket by somebody who does not own it, and
+ * sock_diag for the family.
+ *
+ * A socket is looked at with a reference and nothing else held, while its owner
+ * goes on: each value is true for some moment, not all for the same. Whatever
+ * is behind a pointer is reached by a lock that the owner takes to change it.
+ */
+#include <linux/sock_diag.h>
+#include <linux/ferry_diag.h>
+#include <net/netlink.h>
+#include <net/tcp_states.h>
+
+#include "ferry.h"
+
+/**
+ * ferry_diag_peer() - the connected peer of somebody else's socket
+ * @sk: socket of any type
+ *
+ * An owner's reference on its peer outlasts the moment it becomes @dead, so
+ * before that the peer is there to be held.
+ *
+ * Return: the peer with a reference, or NULL.
+ */
+struct sock *ferry_diag_peer(struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	struct sock *peer = NULL;
+
+	/* Pairs with the link of two sockets, which takes no lock. */
+	if (smp_load_acquire(&sk->sk_state) != TCP_ESTABLISHED)
+		return NULL;
+
+	spin_lock(&fs->lock);
+	if (!fs->dead)
+		peer = fs->peer;
+	if (peer)
+		sock_hold(peer);
+	spin_unlock(&fs->lock);
+	return peer;
+}
+
+static u32 ferry_diag_records(struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	const struct ferry_buf *buf;
+	u32 len = 0;
+
+	spin_lock(&fs->lock);
+	if (!fs->dead)
+		for (buf = fs->head; buf; buf = buf->next)
+			len += buf->len;
+	spin_unlock(&fs->lock);
+	return len;
+}
+
+/**
+ * ferry_diag_queues() - what waits at a socket, and of its own elsewhere
+ * @sk: socket
+ * @peer: its peer, held, or NULL
+ * @len: the result
+ */
+void ferry_diag_queues(struct sock *sk, struct sock *peer,
+		       struct ferry_diag_rqlen *len)
+{
+	if (READ_ONCE(sk->sk_state) == TCP_LISTEN) {
+		len->fdiag_rqueue = READ_ONCE(sk->sk_ack_backlog);
+		len->fdiag_wqueue = READ_ONCE(sk->sk_max_ack_backlog);
+	} else if (sk->sk_type == SOCK_STREAM) {
+		len->fdiag_rqueue = ferry_stream_queued(ferry_sk(sk));
+		len->fdiag_wqueue = peer ? ferry_stream_queued(ferry_sk(peer)) : 0;
+	} else {
+		len->fdiag_rqueue = ferry_diag_records(sk);
+		len->fdiag_wqueue = atomic_read(&ferry_sk(sk)->unread);
+	}
+}
+
+/**
+ * ferry_diag_uid() - who has a socket
+ * @sk: socket
+ *
+ * Return: the owner; before the socket is accepted, who connected.
+ */
+kuid_t ferry_diag_uid(struct sock *sk)
+{
+	return READ_ONCE(sk->sk_uid);
+}
+
+static int ferry_diag_put_name(struct sk_buff *skb, int attr, struct sock *sk)
+{
+	/* Once there it stays as long as the socket. */
+	const struct ferry_addr *addr = smp_load_acquire(&ferry_sk(sk)->addr);
+
+	return addr ? nla_put(skb, attr, addr->len, &addr->sa) : 0;
+}
+
+static int ferry_diag_put_peer(struct sk_buff *skb, struct sock *peer)
+{
+	struct ferry_diag_peer id = { .fdiag_ino = sock_i_ino(peer) };
+
+	sock_diag_save_cookie(peer, id.fdiag_cookie);
+	return nla_put(skb, FERRY_DIAG_PEER, sizeof(id), &id);
+}
+
+static int ferry_diag_put_icons(struct sk_buff *skb, struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk), *child;
+	unsigned int n = 0, i = 0;
+	struct nlattr *attr;
+	u32 *ino;
+
+	spin_lock(&fs->lock);
+	list_for_each_entry(child, &fs->accept_queue, node)
+		if (++n == FERRY_DIAG_ICONS_MAX)
+			break;
+	attr = nla_reserve(skb, FERRY_DIAG_ICONS, n * sizeof(*ino));
+	if (attr) {
+		ino = nla_data(attr);
+		list_for_each_entry(child, &fs->accept_queue, node) {
+			if (i == n)
+				break;
+			/* A child in the queue has its peer and keeps it. */
+			ino[i++] = sock_i_ino(child->peer);
+		}
+	}
+	spin_unlock(&fs->lock);
+	return attr ? 0 : -EMSGSIZE;
+}
+
+static int ferry_diag_put_queues(struct sk_buff *skb, struct sock *sk,
+				 struct sock *peer)
+{
+	struct ferry_diag_rqlen len;
+
+	ferry_diag_queues(sk, peer, &len);
+	return nla_put(skb, FERRY_DIAG_RQLEN, sizeof(len), &len);
+}
+
+static int ferry_diag_put_mode(struct sk_buff *skb, struct sock *sk)
+{
+	int mode = ferry_name_get_mode(sk);
+
+	return mode < 0 ? 0 : nla_put_u32(skb, FERRY_DIAG_MODE, mode);
+}
+
+/* The attributes asked for; nonzero when they do not fit. */
+static int ferry_diag_put(struct sk_buff *skb, struct sock *sk, u32 show,
+			  struct user_namespace *user_ns)
+{
+	struct sock *peer = ferry_diag_peer(sk);
+	int err;
+
+	err = nla_put_u8(skb, FERRY_DIAG_SHUTDOWN, READ_ONCE(sk->sk_shutdown));
+	if (!err && (show & FERRY_DIAG_SHOW_NAME))
+		err = ferry_diag_put_name(skb, FERRY_DIAG_NAME, sk);
+	if (!err && (show & FERRY_DIAG_SHOW_NAME) && peer)
+		err = ferry_diag_put_name(skb, FERRY_DIAG_PEER_NAME, peer);
+	if (!err && (show & FERRY_DIAG_SHOW_PEER) && peer)
+		err = ferry_diag_put_peer(skb, peer);
+	if (!err && (show & FERRY_DIAG_SHOW_ICONS) &&
+	    READ_ONCE(sk->sk_state) == TCP_LISTEN)
+		err = ferry_diag_put_icons(skb, sk);
+	if (!err && (show & FERRY_DIAG_SHOW_RQLEN))
+		err = ferry_diag_put_queues(skb, sk, peer);
+	if (!err && (show & FERRY_DIAG_SHOW_MEMINFO))
+		err = sock_diag_put_meminfo(sk, skb, FERRY_DIAG_MEMINFO);
+	if (!err && (show & FERRY_DIAG_SHOW_UID))
+		err = nla_put_u32(skb, FERRY_DIAG_UID,
+				  from_kuid_munged(user_ns, ferry_diag_uid(sk)));
+	if (!err && (show & FERRY_DIAG_SHOW_MODE))
+		err = ferry_diag_put_mode(skb, sk);
+
+	if (peer)
+		sock_put(peer);
+	return err;
+}
+
+/* One socket as a message, whole or not at all. */
+static int ferry_diag_fill(struct sk_buff *skb, struct sock *sk,
+			   const struct nlmsghdr *request, u32 portid, int flags,
+			   struct user_namespace *user_ns)
+{
+	const struct ferry_diag_req *req = nlmsg_data(request);
+	struct ferry_diag_msg *msg;
+	struct nlmsghdr *nlh;
+
+	nlh = nlmsg_put(skb, portid, request->nlmsg_seq, SOCK_DIAG_BY_FAMILY,
+			sizeof(*msg), flags);
+	if (!nlh)
+		return -EMSGSIZE;
+
+	msg = nlmsg_data(nlh);
+	msg->fdiag_family = AF_FERRY;
+	msg->fdiag_type = sk->sk_type;
+	msg->fdiag_state = READ_ONCE(sk->sk_state);
+	msg->fdiag_flags = READ_ONCE(ferry_sk(sk)->unaccepted) ?
+			   FERRY_DIAG_F_UNACCEPTED : 0;
+	msg->fdiag_ino = sock_i_ino(sk);
+	sock_diag_save_cookie(sk, msg->fdiag_cookie);
+
+	if (ferry_diag_put(skb, sk, req->fdiag_show, user_ns)) {
+		nlmsg_cancel(skb, nlh);
+		return -EMSGSIZE;
+	}
+	nlmsg_end(skb, nlh);
+	return 0;
+}
+
+/**
+ * struct ferry_diag_cursor - how far a dump is, in netlink_callback.ctx
+ * @place: where to go on, see ferry_socklist_next()
+ */
+struct ferry_diag_cursor {
+	u64	place;
+};
+
+static int ferry_diag_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	const struct ferry_diag_req *req = nlmsg_data(cb->nlh);
+	struct ferry_diag_cursor *cursor = (void *)cb->ctx;
+	struct net *net = sock_net(skb->sk);
+	struct sock *sk = NULL;
+
+	BUILD_BUG_ON(sizeof(*cursor) > sizeof(cb->ctx));
+
+	for (;; cursor->place++) {
+		sk = ferry_socklist_next(net, sk, &cursor->place);
+		if (!sk)
+			break;
+		if (!(req->fdiag_states & BIT(READ_ONCE(sk->sk_state))))
+			continue;
+		if (ferry_diag_fill(skb, sk, cb->nlh, NETLINK_CB(cb->skb).portid,
+				    NLM_F_MULTI, sk_user_ns(skb->sk))) {
+			/* This one begins the next message. */
+			sock_put(sk);
+			break;
+		}
+	}
+	return skb->len;
+}
+
+/* The one socket that is meant, with a reference. */
+static struct sock *ferry_diag_find(struct net *net,
+				    const struct ferry_diag_req *req)
+{
+	struct sock *sk = NULL;
+	u64 place = 0;
+	int err;
+
+	if (!req->fdiag_ino && req->fdiag_cookie[0] == U32_MAX &&
+	    req->fdiag_cookie[1] == U32_MAX)
+		return ERR_PTR(-EINVAL);
+
+	for (;; place++) {
+		sk = ferry_socklist_next(net, sk, &place);
+		if (!sk)
+			return ERR_PTR(-ENOENT);
+		if (req->fdiag_ino && (u32)sock_i_ino(sk) != req->fdiag_ino)
+			continue;
+		err = sock_diag_check_cookie(sk, req->fdiag_cookie);
+		if (!err)
+			return sk;
+		if (!req->fdiag_ino)
+			continue;
+		sock_put(sk);
+		return ERR_PTR(err);
+	}
+}
+
+static int ferry_diag_get(struct sk_buff *skb, const struct nlmsghdr *nlh)
+{
+	struct net *net = sock_net(skb->sk);
+	struct sk_buff *answer;
+	struct sock *sk;
+	int err;
+
+	sk = ferry_diag_find(net, nlmsg_data(nlh));
+	if (IS_ERR(sk))
+		return PTR_ERR(sk);
+
+	err = -ENOMEM;
+	answer = nlmsg_new(NLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	if (!answer)
+		goto out;
+	err = ferry_diag_fill(answer, sk, nlh, NETLINK_CB(skb).portid, 0,
+			      sk_user_ns(NETLINK_CB(skb).sk));
+	if (err) {
+		nlmsg_free(answer);
+		goto out;
+	}
+	err = nlmsg_unicast(net->diag_nlsk, answer, NETLINK_CB(skb).portid);
+out:
+	sock_put(sk);
+	return err;
+}
+
+static int ferry_diag_request(struct sk_buff *skb, struct nlmsghdr *nlh)
+{
+	struct netlink_dump_control control = { .dump = ferry_diag_dump };
+	const struct ferry_diag_req *req = nlmsg_data(nlh);
+
+	if (nlmsg_len(nlh) < (int)sizeof(*req) || req->sdiag_protocol || req->pad)
+		return -EINVAL;
+	if (nlh->nlmsg_flags & NLM_F_DUMP)
+		return netlink_dump_start(sock_net(skb->sk)->diag_nlsk, skb, nlh,
+					  &control);
+	return ferry_diag_get(skb, nlh);
+}
+
+static const struct sock_diag_handler ferry_diag_handler = {
+	.owner	= THIS_MODULE,
+	.family	= AF_FERRY,
+	.dump	= ferry_diag_request,
+};
+
+/**
+ * ferry_diag_init() - answer requests
+ *
+ * Return: 0 or -EBUSY.
+ */
+int ferry_diag_init(void)
+{
+	return sock_diag_register(&ferry_diag_handler);
+}
+
+/* ferry_diag_exit() - answer no more; a dump under way keeps the module */
+void ferry_diag_exit(void)
+{
+	sock_diag_unregister(&ferry_diag_handler);
+}
