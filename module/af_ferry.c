@@ -24,6 +24,8 @@ static void ferry_sock_destruct(struct sock *sk)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
 
+	/* A stamp of what was read after the release. */
+	skb_queue_purge(&sk->sk_error_queue);
 	WARN_ON_ONCE(fs->head);
 	WARN_ON_ONCE(atomic_read(&sk->sk_rmem_alloc));
 	WARN_ON_ONCE(refcount_read(&sk->sk_wmem_alloc));
@@ -61,8 +63,6 @@ struct sock *ferry_sock_alloc(struct net *net, struct socket *sock, int type,
 	fs = ferry_sk(sk);
 	INIT_LIST_HEAD(&fs->name_node);
 	INIT_LIST_HEAD(&fs->node);
-	INIT_LIST_HEAD(&fs->accept_queue);
-	INIT_LIST_HEAD(&fs->connect_queue);
 	spin_lock_init(&fs->lock);
 	if (type == SOCK_DGRAM) {
 		ferry_relay_init(fs);
@@ -85,10 +85,11 @@ static int ferry_release(struct socket *sock)
 	if (!sk)
 		return 0;
 
-	if (unlikely(sock_flag(sk, SOCK_LINGER)) && ferry_connects(sk) &&
+	if (unlikely(sock_flag(sk, SOCK_LINGER) && sk->sk_lingertime) &&
+	    ferry_connects(sk) &&
 	    ferry_connected(sk)) {
 		ferry_set_shutdown(sk, SHUTDOWN_MASK);
-		ferry_wake_state(ferry_sk(sk)->peer);
+		ferry_wake_state(ferry_sk(sk)->peer, POLL_HUP);
 		ferry_linger(sk);
 	}
 	ferry_debug(sk, "close", 0);
@@ -115,7 +116,7 @@ static int ferry_bind(struct socket *sock, struct sockaddr *uaddr, int len)
 	if (ferry_sk(sk)->addr)
 		goto out;
 	if (len == FERRY_ADDR_HDR) {
-		err = ferry_name_autobind(sk);
+		err = ferry_name_autobind(sk, (struct sockaddr_ferry *)uaddr);
 		goto out;
 	}
 
@@ -130,6 +131,12 @@ out:
 	release_sock(sk);
 	ferry_debug(sk, "bind", err);
 	return err;
+}
+
+static int ferry_accept_op(struct socket *sock, struct socket *newsock,
+			   FERRY_ACCEPT_PARAMS)
+{
+	return ferry_accept(sock, newsock, FERRY_ACCEPT_FLAGS);
 }
 
 static int ferry_getname(struct socket *sock, struct sockaddr *uaddr, int peer)
@@ -174,12 +181,13 @@ static int ferry_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 	const struct ferry_sock *fs = ferry_sk(sk);
 	unsigned long n = 0;
 
-	if (cmd == SIOCATMARK && sk->sk_type == SOCK_STREAM)
-		return put_user(ferry_urg_at_mark(sk), (int __user *)arg);
-	if (cmd != SIOCINQ && cmd != SIOCOUTQ)
+	if (cmd != SIOCINQ && cmd != SIOCOUTQ &&
+	    (cmd != SIOCATMARK || sk->sk_type != SOCK_STREAM))
 		return -ENOIOCTLCMD;
 	if (READ_ONCE(sk->sk_state) == TCP_LISTEN)
 		return -EINVAL;
+	if (cmd == SIOCATMARK)
+		return put_user(ferry_urg_at_mark(sk), (int __user *)arg);
 
 	if (sk->sk_type == SOCK_STREAM) {
 		if (ferry_connected(sk))
@@ -210,7 +218,7 @@ static const struct proto_ops ferry_stream_ops = {
 	.bind		= ferry_bind,
 	.connect	= ferry_connect,
 	.socketpair	= ferry_socketpair,
-	.accept		= ferry_accept,
+	.accept		= ferry_accept_op,
 	.getname	= ferry_getname,
 	.poll		= ferry_poll,
 	.ioctl		= ferry_ioctl,
@@ -236,7 +244,7 @@ static const struct proto_ops ferry_seqpacket_ops = {
 	.bind		= ferry_bind,
 	.connect	= ferry_connect,
 	.socketpair	= ferry_socketpair,
-	.accept		= ferry_accept,
+	.accept		= ferry_accept_op,
 	.getname	= ferry_getname,
 	.poll		= ferry_poll,
 	.ioctl		= ferry_ioctl,

@@ -59,10 +59,15 @@ static void ferry_broadcast_one(struct sock *to, void *arg)
 	bool room, wanted;
 
 	first = ferry_broadcast_share(bc->first);
-	if (first && unlikely(rcu_access_pointer(to->sk_filter)) &&
-	    ferry_filter_record(bc->sk, to, first, GFP_ATOMIC) == -EPERM) {
-		ferry_buf_put_list(first);
-		return;
+	if (first && unlikely(rcu_access_pointer(to->sk_filter))) {
+		int err = ferry_filter_record(bc->sk, to, first, GFP_ATOMIC);
+
+		if (err) {
+			ferry_buf_put_list(first);
+			if (err != -EPERM)
+				ferry_broadcast_lost(to);
+			return;
+		}
 	}
 
 	spin_lock(&tfs->lock);

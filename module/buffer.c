@@ -189,19 +189,19 @@ void ferry_buf_put_list(struct ferry_buf *buf)
  * The last buffer of a byte stream stays while the peer may still be copying
  * into it; the peer's ferry_queue_finish() frees it. What it carries goes now.
  *
- * Return: true if there was something unread.
+ * A peer whose bytes are lost, or that a linger time of zero cuts off, gets
+ * ECONNRESET, before it can see the end of the connection.
+ *
+ * Return: true if the peer was reset.
  */
 bool ferry_queue_purge(struct sock *sk)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
 	struct ferry_buf *buf, *next, *last = NULL;
 	struct ferry_rights *rights = NULL;
-	bool unread;
+	bool unread, reset;
 
 	spin_lock(&fs->lock);
-	fs->dead = 1;
-	/* After @dead: who finds that nobody reads finds out why. */
-	ferry_set_shutdown(sk, SHUTDOWN_MASK);
 	buf = fs->head;
 	unread = buf;
 	if (sk->sk_type == SOCK_STREAM) {
@@ -210,7 +210,15 @@ bool ferry_queue_purge(struct sock *sk)
 	}
 	if (last)
 		swap(last->rights, rights);
-	fs->head = last;
+	WRITE_ONCE(fs->head, last);
+
+	reset = ferry_connects(sk) && fs->peer &&
+		(unread || (sock_flag(sk, SOCK_LINGER) && !sk->sk_lingertime));
+	if (reset)
+		WRITE_ONCE(fs->peer->sk_err, ECONNRESET);
+	WRITE_ONCE(fs->dead, 1);
+	/* After @dead: who finds that nobody reads finds out why. */
+	ferry_set_shutdown(sk, SHUTDOWN_MASK);
 	spin_unlock(&fs->lock);
 
 	for (; buf && buf != last; buf = next) {
@@ -219,7 +227,7 @@ bool ferry_queue_purge(struct sock *sk)
 	}
 	if (rights)
 		ferry_rights_put(rights);
-	return unread;
+	return reset;
 }
 
 /**

@@ -76,6 +76,7 @@ int ferry_cmsg_send(struct socket *sock, struct msghdr *msg,
 	from->pid_ref = NULL;
 	current_uid_gid(&from->uid, &from->gid);
 	from->secid = 0;
+	from->mark = READ_ONCE(sock->sk->sk_mark);
 	from->tsflags = READ_ONCE(sock->sk->sk_tsflags);
 	from->rights = NULL;
 	if (static_branch_unlikely(&ferry_passsec_used))
@@ -104,6 +105,7 @@ int ferry_cmsg_send(struct socket *sock, struct msghdr *msg,
 		if (err)
 			break;
 	}
+	from->mark = sockc.mark;
 	from->tsflags = sockc.tsflags;
 	if (err)
 		ferry_cmsg_sent(from);
@@ -132,7 +134,7 @@ void ferry_cmsg_attach(struct ferry_buf *buf, struct ferry_sender *from)
 	buf->uid = from->uid;
 	buf->gid = from->gid;
 	buf->secid = from->secid;
-	buf->mark = READ_ONCE(buf->sk->sk_mark);
+	buf->mark = from->mark;
 	buf->rights = from->rights;
 	from->rights = NULL;
 }

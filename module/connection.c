@@ -127,6 +127,7 @@ static void ferry_establish(struct sock *sk, struct sock *child,
 static void ferry_promote(struct sock *listener)
 {
 	struct ferry_sock *fs = ferry_sk(listener), *waiter, *next;
+	kuid_t refused = INVALID_UID;
 
 	lockdep_assert_held(&fs->lock);
 
@@ -135,13 +136,20 @@ static void ferry_promote(struct sock *listener)
 
 		if (sk_acceptq_is_full(listener))
 			break;
-		if (!ferry_has_place(listener, child->sk_uid))
+		/* The one who holds its share is likely to wait many times. */
+		if (uid_eq(child->sk_uid, refused))
 			continue;
+		if (!ferry_has_place(listener, child->sk_uid)) {
+			refused = child->sk_uid;
+			continue;
+		}
 		list_del_init(&waiter->node);
 		waiter->child = NULL;
+		/* Connected, it may be closed any time. */
+		sock_hold(&waiter->sk);
 		ferry_establish(&waiter->sk, child, listener);
-		/* Under the lock: off the list @waiter may go away any time. */
-		ferry_wake_state(&waiter->sk);
+		ferry_wake_state(&waiter->sk, POLL_OUT);
+		sock_put(&waiter->sk);
 		ferry_wake_reader(listener);
 	}
 }
@@ -403,6 +411,15 @@ int ferry_dgram_connect(struct socket *sock, struct sockaddr *uaddr, int len,
 	return 0;
 }
 
+/* The place of the listener's queues is that of the urgent byte again. */
+static void ferry_unlisten(struct ferry_sock *fs)
+{
+	fs->urg_at = 0;
+	fs->urg_drop = 0;
+	fs->urg_byte = 0;
+	WRITE_ONCE(fs->urg_state, FERRY_URG_NONE);
+}
+
 /**
  * ferry_listen() - listen(2)
  * @sock: bound socket
@@ -426,9 +443,16 @@ int ferry_listen(struct socket *sock, int backlog)
 	ferry_set_peercred_current(sk);
 	spin_lock(&fs->lock);
 	WRITE_ONCE(sk->sk_max_ack_backlog, backlog);
-	ferry_promote(sk);
+	if (sk->sk_state == TCP_LISTEN) {
+		ferry_promote(sk);
+	} else {
+		INIT_LIST_HEAD(&fs->accept_queue);
+		INIT_LIST_HEAD(&fs->connect_queue);
+	}
 	spin_unlock(&fs->lock);
 	err = ferry_name_listen(sk);
+	if (err)
+		ferry_unlisten(fs);
 out:
 	release_sock(sk);
 	ferry_debug(sk, "listen", err);
@@ -441,8 +465,10 @@ static struct sock *ferry_accept_first(struct sock *listener)
 	struct ferry_sock *fs = ferry_sk(listener), *child;
 
 	spin_lock(&fs->lock);
-	child = list_first_entry_or_null(&fs->accept_queue, struct ferry_sock,
-					 node);
+	child = NULL;
+	if (listener->sk_state == TCP_LISTEN)
+		child = list_first_entry_or_null(&fs->accept_queue,
+						 struct ferry_sock, node);
 	if (child) {
 		list_del_init(&child->node);
 		WRITE_ONCE(child->unaccepted, 0);
@@ -485,22 +511,26 @@ static struct sock *ferry_accept_wait(struct sock *listener, long timeo)
  * ferry_accept() - accept(2)
  * @sock: listener
  * @newsock: socket to fill
- * @FERRY_ACCEPT_PARAMS: what differs between kernels, see compat.h
+ * @flags: O_NONBLOCK
  *
  * Return: 0, -EINVAL (not a listener), -EAGAIN, or a signal's error.
  */
-int ferry_accept(struct socket *sock, struct socket *newsock,
-		 FERRY_ACCEPT_PARAMS)
+int ferry_accept(struct socket *sock, struct socket *newsock, int flags)
 {
 	struct sock *listener = sock->sk, *child;
 	long timeo;
 
-	timeo = sock_rcvtimeo(listener, FERRY_ACCEPT_FLAGS & O_NONBLOCK);
+	timeo = sock_rcvtimeo(listener, flags & O_NONBLOCK);
 	child = ferry_accept_wait(listener, timeo);
 	if (IS_ERR(child))
 		return PTR_ERR(child);
 
 	ferry_custom_sockopt(newsock);
+	/* As AF_UNIX: who asks for credentials asks for all connections. */
+	if (test_bit(SOCK_PASSCRED, &sock->flags))
+		set_bit(SOCK_PASSCRED, &newsock->flags);
+	if (test_bit(SOCK_PASSSEC, &sock->flags))
+		set_bit(SOCK_PASSSEC, &newsock->flags);
 	newsock->state = SS_CONNECTED;
 	sock_graft(child, newsock);
 	ferry_debug(child, "accept", 0);
@@ -539,21 +569,24 @@ static void ferry_listen_stop(struct sock *listener)
 			       &children);
 		list_del_init(&waiter->node);
 		waiter->child = NULL;
+		/* Refused, it may be closed any time. */
+		sock_hold(&waiter->sk);
 		WRITE_ONCE(waiter->sk.sk_err, ECONNREFUSED);
 		ferry_set_state(&waiter->sk, TCP_CLOSE);
 		sk_error_report(&waiter->sk);
-		ferry_wake_state(&waiter->sk);
+		ferry_wake_state(&waiter->sk, POLL_HUP);
+		sock_put(&waiter->sk);
 	}
+	ferry_unlisten(fs);
 	spin_unlock(&fs->lock);
 
 	list_for_each_entry_safe(child, next, &children, node) {
 		list_del_init(&child->node);
 		WRITE_ONCE(child->unaccepted, 0);
 		child->listener = NULL;
-		if (child->peer) {
-			WRITE_ONCE(child->peer->sk_err, ECONNRESET);
-			sk_error_report(child->peer);
-		}
+		/* As a linger time of zero: the client is reset. */
+		sock_set_flag(&child->sk, SOCK_LINGER);
+		child->sk.sk_lingertime = 0;
 		ferry_disconnect(&child->sk);
 		sock_put(&child->sk);
 	}
@@ -585,6 +618,7 @@ static bool ferry_lingered(struct sock *sk, struct sock *peer)
 
 	/* Every read tells a sender that waits for room. */
 	WRITE_ONCE(fs->nospace, 1);
+	/* Pairs with ferry_write_space(). */
 	smp_mb();
 	if (READ_ONCE(ferry_sk(peer)->dead))
 		return true;
@@ -625,7 +659,7 @@ void ferry_disconnect(struct sock *sk)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
 	struct sock *peer;
-	bool unread;
+	bool reset;
 
 	ferry_socklist_del(sk);
 	ferry_name_unbind(sk);
@@ -636,7 +670,7 @@ void ferry_disconnect(struct sock *sk)
 		ferry_forget_listener(sk);
 	}
 
-	unread = ferry_queue_purge(sk);
+	reset = ferry_queue_purge(sk);
 	if (!ferry_connects(sk)) {
 		wake_up_interruptible_all(&fs->senders);
 		ferry_dgram_dissolve(sk, fs->peer);
@@ -648,12 +682,9 @@ void ferry_disconnect(struct sock *sk)
 		return;
 	fs->peer = NULL;
 	ferry_queue_finish(peer);
-	/* A linger time of zero asks for a reset as well. */
-	if (unread || (sock_flag(sk, SOCK_LINGER) && !sk->sk_lingertime)) {
-		WRITE_ONCE(peer->sk_err, ECONNRESET);
+	if (reset)
 		sk_error_report(peer);
-	}
-	ferry_wake_state(peer);
+	ferry_wake_state(peer, POLL_HUP);
 	sock_put(peer);
 }
 
@@ -698,9 +729,9 @@ int ferry_shutdown(struct socket *sock, int how)
 	release_sock(sk);
 
 	if (!err)
-		ferry_wake_state(sk);
+		ferry_wake_state(sk, how == SHUTDOWN_MASK ? POLL_HUP : POLL_IN);
 	if (peer)
-		ferry_wake_state(peer);
+		ferry_wake_state(peer, how == SHUTDOWN_MASK ? POLL_HUP : POLL_IN);
 	if (peer && how & SEND_SHUTDOWN)
 		ferry_linger(sk);
 	ferry_debug(sk, "shutdown", err);

@@ -111,6 +111,11 @@ static int ferry_diag_put_icons(struct sk_buff *skb, struct sock *sk)
 	u32 *ino;
 
 	spin_lock(&fs->lock);
+	/* The queue is there while the socket listens. */
+	if (sk->sk_state != TCP_LISTEN) {
+		spin_unlock(&fs->lock);
+		return 0;
+	}
 	list_for_each_entry(child, &fs->accept_queue, node)
 		if (++n == FERRY_DIAG_ICONS_MAX)
 			break;

@@ -22,10 +22,12 @@
  *				while it copies from user memory
  *	ferry_sock->recv_lock	one reader of a byte stream at a time (mutex); held
  *				while it copies to user memory
+ *	ferry_inflight_lock	descriptors in flight (mutex, inflight.c)
  *	ferry_sock->lock	queue and list of waiting connections (spinlock, process
  *				context only); no two sockets' are held together
  *	ferry_bucket->lock	the list of all sockets (spinlock, softirqs off); nothing
  *				else is taken under it
+ *	senders.lock		who waits for a datagram receiver (spinlock)
  *	sk_callback_lock, sk_peer_lock	the core's, innermost
  * Nobody ever holds two locks of one kind.
  */
@@ -97,6 +99,7 @@ struct ferry_rights {
  * @uid: its uid
  * @gid: its gid
  * @secid: its security label
+ * @mark: SO_MARK of the message
  * @tsflags: its SO_TIMESTAMPING flags for this message
  * @key: what identifies it to the sender, on a byte stream
  * @rights: descriptors, until a buffer takes them over
@@ -107,6 +110,7 @@ struct ferry_sender {
 	kuid_t			uid;
 	kgid_t			gid;
 	u32			secid;
+	u32			mark;
 	u32			tsflags;
 	u32			key;
 	struct ferry_rights	*rights;
@@ -202,7 +206,8 @@ enum ferry_urg {
  * @child: while waiting, the peer made for this socket; guarded like @listener
  * @node: in the listener's @accept_queue (a child) or @connect_queue (a waiting
  *	socket); guarded by the listener's @lock
- * @accept_queue: listener: children ready for accept(2); guarded by @lock
+ * @accept_queue: listener, in the place of the urgent byte: children ready for
+ *	accept(2); guarded by @lock
  * @connect_queue: listener: sockets that wait for a place; guarded by @lock
  * @vertex: what inflight.c knows of the socket, or NULL; guarded by its lock
  * @listed: in the list of all sockets; guarded by the bucket's lock
@@ -232,8 +237,8 @@ enum ferry_urg {
  * @read: bytes consumed since the socket was made; the consumer's, published
  *	with release after the last touch of a buffer (byte stream)
  * @urg_at: position of the urgent byte, counted as @written; guarded by @lock
- * @urg_drop: position of an older urgent byte to be left out; guarded by @lock
- * @urg_dropping: @urg_drop is valid; guarded by @lock
+ * @urg_drop: position up to which older urgent bytes are to be left out, when it
+ *	lies ahead of @read; guarded by @lock
  * @urg_state: enum ferry_urg; guarded by @lock
  * @urg_byte: the urgent byte; guarded by @lock
  * @tail: last buffer; the producer's
@@ -246,17 +251,27 @@ struct ferry_sock {
 	struct ferry_addr	*addr;
 	struct ferry_name	*name;
 	struct list_head	name_node;
-	struct sock		*peer;
 	struct sock		*listener;
 	struct sock		*child;
-	struct list_head	node;
-	struct list_head	accept_queue;
-	struct list_head	connect_queue;
 	struct ferry_vertex	*vertex;
+
+	struct list_head	node;
 	struct hlist_node	listed;
+	union {
+		struct {
+			struct list_head	accept_queue;
+			struct list_head	connect_queue;
+		};
+		struct {
+			unsigned long		urg_at;
+			unsigned long		urg_drop;
+			u8			urg_state;
+				u8			urg_byte;
+		};
+	};
+
 	u64			place;
-	atomic_t		unread;
-	spinlock_t		lock;
+	struct sock		*peer;
 	u8			dead;
 	u8			finished;
 	u8			unaccepted;
@@ -264,7 +279,8 @@ struct ferry_sock {
 	u16			waiting;
 	u8			refuse_rights;
 	u8			broadcast_policy;
-
+	atomic_t		unread;
+	spinlock_t		lock;
 	union {
 		struct {
 			struct mutex		send_lock;
@@ -277,14 +293,7 @@ struct ferry_sock {
 	};
 	struct ferry_buf	*head;
 	unsigned long		read;
-
-	unsigned long		urg_at;
-	unsigned long		urg_drop;
-	u8			urg_state;
-	u8			urg_dropping;
-	u8			urg_byte;
-
-	struct ferry_buf	*tail ____cacheline_aligned_in_smp;
+	struct ferry_buf	*tail;
 	unsigned long		written;
 };
 
@@ -559,7 +568,7 @@ struct ferry_addr *ferry_addr_get_own(struct sock *sk);
 int ferry_addr_check(const struct sockaddr *uaddr, int len);
 int ferry_addr_copy(struct sockaddr *uaddr, const struct ferry_addr *addr);
 int ferry_name_bind(struct sock *sk, struct ferry_addr *addr);
-int ferry_name_autobind(struct sock *sk);
+int ferry_name_autobind(struct sock *sk, const struct sockaddr_ferry *empty);
 void ferry_name_unbind(struct sock *sk);
 int ferry_name_listen(struct sock *sk);
 void ferry_name_unlisten(struct sock *sk);
@@ -581,8 +590,7 @@ int ferry_dgram_connect(struct socket *sock, struct sockaddr *uaddr, int len,
 void ferry_dgram_dissolve(struct sock *sk, struct sock *peer);
 struct sock *ferry_peer_get(struct sock *sk);
 int ferry_listen(struct socket *sock, int backlog);
-int ferry_accept(struct socket *sock, struct socket *newsock,
-		 FERRY_ACCEPT_PARAMS);
+int ferry_accept(struct socket *sock, struct socket *newsock, int flags);
 int ferry_socketpair(struct socket *a, struct socket *b);
 int ferry_shutdown(struct socket *sock, int how);
 void ferry_linger(struct sock *sk);
@@ -598,9 +606,11 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 void ferry_urg_mark(struct ferry_sock *to, u8 byte);
 void ferry_urg_signal(struct sock *sk);
 int ferry_urg_recv(struct sock *sk, struct msghdr *msg, size_t len, int flags);
+bool ferry_urg_dropped(struct ferry_sock *fs, size_t skip);
 long ferry_urg_ahead(struct ferry_sock *fs, size_t skip);
 void ferry_urg_passed(struct ferry_sock *fs);
 unsigned long ferry_urg_inq(struct sock *sk, unsigned long unread);
+unsigned long ferry_urg_readable(struct sock *sk, unsigned long unread);
 bool ferry_urg_at_mark(struct sock *sk);
 bool ferry_urg_pending(struct sock *sk);
 
@@ -620,6 +630,7 @@ int ferry_broadcast(struct sock *sk, const struct sockaddr_ferry *sa, int len,
 		    struct ferry_buf *first);
 
 /* poll.c */
+bool ferry_receiver_room(const struct sock *peer, int times);
 bool ferry_has_room(const struct sock *sk, const struct sock *peer);
 bool ferry_writable(const struct sock *sk, const struct sock *peer);
 bool ferry_readable(struct sock *sk, const struct sock *peer);
@@ -627,8 +638,9 @@ bool ferry_nospace(struct sock *sk, struct sock *peer);
 void ferry_wake_reader(struct sock *sk);
 void ferry_stream_ready(struct sock *sk, struct sock *peer);
 void ferry_write_space(struct sock *sk, struct sock *peer);
-void ferry_wake_state(struct sock *sk);
+void ferry_wake_state(struct sock *sk, int band);
 void ferry_relay_init(struct ferry_sock *fs);
+void ferry_relay_start(struct sock *sk, struct sock *peer);
 void ferry_relay_stop(struct sock *sk, struct sock *peer);
 __poll_t ferry_poll(struct file *file, struct socket *sock,
 		    struct poll_table_struct *wait);
@@ -638,6 +650,7 @@ int ferry_setsockopt(struct socket *sock, int level, int optname,
 		     sockptr_t optval, unsigned int optlen);
 int ferry_getsockopt(struct socket *sock, int level, int optname,
 		     char __user *optval, int __user *optlen);
+void ferry_buffer_resized(struct sock *sk);
 int ferry_set_rcvlowat(struct sock *sk, int val);
 void ferry_inherit(struct sock *child, const struct sock *listener);
 

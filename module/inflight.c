@@ -14,9 +14,9 @@
  * queue is reachable from the listener. Descriptors by which a cycle could pass
  * unseen (AF_UNIX sockets, io_uring) are refused.
  *
- * ferry_inflight_lock guards all edges. It is taken only for messages that
- * carry sockets of the family, by sender and by whoever takes them out. Under
- * it a listener's @lock may be taken.
+ * ferry_inflight_lock guards all edges and accounts. It is taken for messages
+ * that carry descriptors, by the sender and by whoever takes them out. Under it
+ * a listener's @lock may be taken.
  */
 #include <linux/file.h>
 #include <linux/magic.h>
@@ -194,6 +194,10 @@ static bool ferry_reaches(const struct ferry_rights *rights,
 		found = ferry_visit_queue(fs, &todo, round, to, listener);
 
 		spin_lock(&fs->lock);
+		if (fs->sk.sk_state != TCP_LISTEN) {
+			spin_unlock(&fs->lock);
+			continue;
+		}
 		list_for_each_entry(child, &fs->accept_queue, node)
 			found = found || ferry_visit_queue(child, &todo, round,
 							   to, listener);

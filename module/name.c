@@ -264,9 +264,13 @@ static int ferry_group_join(struct ferry_name *name, struct sock *sk)
 {
 	struct ferry_sock *fs;
 
-	list_for_each_entry(fs, &name->socks, name_node)
-		if (&fs->sk != sk && rcu_access_pointer(fs->sk.sk_reuseport_cb))
-			return reuseport_add_sock(sk, &fs->sk, false);
+	list_for_each_entry(fs, &name->socks, name_node) {
+		/* A program alone gives a socket a group, listening or not. */
+		if (&fs->sk == sk || !rcu_access_pointer(fs->sk.sk_reuseport_cb) ||
+		    (ferry_connects(sk) && fs->sk.sk_state != TCP_LISTEN))
+			continue;
+		return reuseport_add_sock(sk, &fs->sk, false);
+	}
 	return reuseport_alloc(sk, false);
 }
 
@@ -285,12 +289,12 @@ static int ferry_name_enter(struct ferry_net *fn, struct ferry_name *name,
 
 	/* Readers that find the name must find the socket complete. */
 	sock_set_flag(sk, SOCK_RCU_FREE);
+	name->reuseport &= sk->sk_reuseport;
 	if (name->reuseport && sk->sk_type == SOCK_DGRAM) {
 		err = ferry_group_join(name, sk);
 		if (err)
 			return err;
 	}
-	name->reuseport &= sk->sk_reuseport;
 	list_add_rcu(&fs->name_node, &name->socks);
 	if (!fresh)
 		return 0;
@@ -361,6 +365,7 @@ out:
 /**
  * ferry_name_autobind() - bind a socket to a fresh name
  * @sk: unbound socket
+ * @empty: address without a name, whose scope and node it gets
  *
  * The name is random: nobody can take it beforehand, and if somebody has, the
  * next one is tried.
@@ -368,13 +373,14 @@ out:
  * Context: process, lock_sock(@sk) held.
  * Return: 0 or -ENOMEM.
  */
-int ferry_name_autobind(struct sock *sk)
+int ferry_name_autobind(struct sock *sk, const struct sockaddr_ferry *empty)
 {
-	struct sockaddr_ferry sa = { .sfy_family = AF_FERRY };
+	struct sockaddr_ferry sa;
 	struct ferry_addr *addr;
 	char name[FERRY_AUTO_LEN + 1];
 	int err;
 
+	memcpy(&sa, empty, FERRY_ADDR_HDR);
 	do {
 		snprintf(name, sizeof(name), "auto/%016llx", get_random_u64());
 		memcpy(sa.sfy_name, name, FERRY_AUTO_LEN);
@@ -610,7 +616,8 @@ struct sock *ferry_name_find(struct sock *sk, const struct sockaddr_ferry *sa,
  * @fn: function, called under RCU; must not sleep
  * @arg: its second argument
  *
- * Return: 0, also when the name is not bound, or -EACCES (the name's mode).
+ * Return: 0, also when the name is not bound, -EACCES (the name's mode) or
+ * -ENETUNREACH (@sk is bound to a device that local messages do not use).
  */
 int ferry_name_for_each(struct sock *sk, const struct sockaddr_ferry *sa,
 			int len, void (*fn)(struct sock *to, void *arg),
@@ -620,6 +627,9 @@ int ferry_name_for_each(struct sock *sk, const struct sockaddr_ferry *sa,
 	struct ferry_sock *fs;
 	int err = 0;
 
+	if (unlikely(ferry_bound_elsewhere(sk)))
+		return -ENETUNREACH;
+
 	rcu_read_lock();
 	name = ferry_name_lookup(ferry_pernet(sock_net(sk)), sk->sk_type, sa,
 				 len);
@@ -627,7 +637,8 @@ int ferry_name_for_each(struct sock *sk, const struct sockaddr_ferry *sa,
 		err = -EACCES;
 	else if (name)
 		list_for_each_entry_rcu(fs, &name->socks, name_node)
-			fn(&fs->sk, arg);
+			if (likely(!ferry_bound_elsewhere(&fs->sk)))
+				fn(&fs->sk, arg);
 	rcu_read_unlock();
 	return err;
 }

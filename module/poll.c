@@ -14,15 +14,38 @@
 #include "ferry.h"
 
 /*
- * Is everything that @sk sent to @peer read? A byte stream's last buffer stays
- * charged when it is. Other types give back all charges.
+ * Is nothing left at @peer that could be read? What is charged then goes away by
+ * no read: a byte stream's last buffer, or what waits in the error queue.
  */
-static bool ferry_drained(const struct sock *sk, const struct sock *peer)
+static bool ferry_drained(const struct sock *peer)
 {
 	const struct ferry_sock *pfs = ferry_sk(peer);
 
-	return sk->sk_type == SOCK_STREAM &&
-	       READ_ONCE(pfs->written) == READ_ONCE(pfs->read);
+	if (peer->sk_type != SOCK_STREAM)
+		return !READ_ONCE(pfs->head);
+	return READ_ONCE(pfs->written) == READ_ONCE(pfs->read);
+}
+
+/* Has @sk room for its part of what it sends: is @times its charge in bounds? */
+static bool ferry_sender_room(const struct sock *sk, const struct sock *peer,
+			      int times)
+{
+	return times * sk_wmem_alloc_get(sk) < READ_ONCE(sk->sk_sndbuf) ||
+	       (sk->sk_type == SOCK_STREAM && ferry_drained(peer));
+}
+
+/**
+ * ferry_receiver_room() - may more be queued at a receiver?
+ * @peer: receiver
+ * @times: its charge so often must be below its buffer: 1 to go on, 2 to begin
+ *	again after there was none
+ *
+ * Return: true if so.
+ */
+bool ferry_receiver_room(const struct sock *peer, int times)
+{
+	return times * atomic_read(&peer->sk_rmem_alloc) <
+	       READ_ONCE(peer->sk_rcvbuf) || ferry_drained(peer);
 }
 
 /**
@@ -37,12 +60,7 @@ static bool ferry_drained(const struct sock *sk, const struct sock *peer)
  */
 bool ferry_has_room(const struct sock *sk, const struct sock *peer)
 {
-	if (likely(sk_wmem_alloc_get(sk) < READ_ONCE(sk->sk_sndbuf) &&
-		   atomic_read(&peer->sk_rmem_alloc) <
-		   READ_ONCE(peer->sk_rcvbuf)))
-		return true;
-
-	return ferry_drained(sk, peer);
+	return ferry_sender_room(sk, peer, 1) && ferry_receiver_room(peer, 1);
 }
 
 /**
@@ -57,12 +75,8 @@ bool ferry_has_room(const struct sock *sk, const struct sock *peer)
  */
 bool ferry_writable(const struct sock *sk, const struct sock *peer)
 {
-	if (2 * sk_wmem_alloc_get(sk) <= READ_ONCE(sk->sk_sndbuf) &&
-	    (!peer || 2 * atomic_read(&peer->sk_rmem_alloc) <=
-		      READ_ONCE(peer->sk_rcvbuf)))
-		return true;
-
-	return peer && ferry_drained(sk, peer);
+	return ferry_sender_room(sk, peer, 2) &&
+	       (!peer || ferry_receiver_room(peer, 2));
 }
 
 /**
@@ -84,10 +98,8 @@ bool ferry_readable(struct sock *sk, const struct sock *peer)
 		return READ_ONCE(fs->head);
 
 	avail = READ_ONCE(fs->written) - READ_ONCE(fs->read);
-	/* A read leaves the urgent byte out. */
-	if (unlikely(READ_ONCE(fs->urg_state)) && avail &&
-	    ferry_urg_at_mark(sk) && !sock_flag(sk, SOCK_URGINLINE))
-		avail--;
+	if (unlikely(READ_ONCE(fs->urg_state)))
+		avail = ferry_urg_readable(sk, avail);
 	if (!avail)
 		return false;
 	if (likely(avail >= READ_ONCE(sk->sk_rcvlowat)))
@@ -131,6 +143,7 @@ void ferry_wake_reader(struct sock *sk)
  */
 void ferry_stream_ready(struct sock *sk, struct sock *peer)
 {
+	sk_incoming_cpu_update(sk);
 	if (likely(READ_ONCE(sk->sk_rcvlowat) == 1 &&
 		   !READ_ONCE(ferry_sk(sk)->urg_state))) {
 		ferry_wake_reader(sk);
@@ -175,13 +188,15 @@ void ferry_write_space(struct sock *sk, struct sock *peer)
 bool ferry_nospace(struct sock *sk, struct sock *peer)
 {
 	WRITE_ONCE(ferry_sk(sk)->nospace, 1);
+	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
 	/* Pairs with ferry_write_space(). */
 	smp_mb();
 	if (ferry_writable(sk, peer))
 		return false;
 
 	/* More than what is there now may never come: see ferry_readable(). */
-	if (unlikely(peer && READ_ONCE(peer->sk_rcvlowat) > 1))
+	if (unlikely(peer && (READ_ONCE(peer->sk_rcvlowat) > 1 ||
+			      READ_ONCE(ferry_sk(peer)->waiting))))
 		ferry_wake_reader(peer);
 	return true;
 }
@@ -189,10 +204,11 @@ bool ferry_nospace(struct sock *sk, struct sock *peer)
 /**
  * ferry_wake_state() - the connection of @sk changed
  * @sk: socket whose peer shut down, closed, accepted or refused
+ * @band: what SIGIO tells, POLL_IN, POLL_OUT or POLL_HUP
  *
  * All who wait are woken whatever they wait for.
  */
-void ferry_wake_state(struct sock *sk)
+void ferry_wake_state(struct sock *sk, int band)
 {
 	struct socket_wq *wq;
 
@@ -201,7 +217,7 @@ void ferry_wake_state(struct sock *sk)
 	if (skwq_has_sleeper(wq))
 		wake_up_interruptible_all(&wq->wait);
 	rcu_read_unlock();
-	sk_wake_async(sk, SOCK_WAKE_WAITD, POLL_IN);
+	sk_wake_async(sk, SOCK_WAKE_IO, band);
 }
 
 /* A receiver that was full has room: tell those who poll its sender. */
@@ -224,8 +240,12 @@ void ferry_relay_init(struct ferry_sock *fs)
 	INIT_LIST_HEAD(&fs->relay.entry);
 }
 
-/* Be told when @peer, the connected peer of @sk, has room again. */
-static void ferry_relay_start(struct sock *sk, struct sock *peer)
+/**
+ * ferry_relay_start() - be told when a datagram socket's peer has room again
+ * @sk: sender
+ * @peer: receiver; nothing happens unless it is the connected peer
+ */
+void ferry_relay_start(struct sock *sk, struct sock *peer)
 {
 	struct ferry_sock *fs = ferry_sk(sk), *pfs = ferry_sk(peer);
 	unsigned long flags;
@@ -269,9 +289,9 @@ static bool ferry_dgram_writable(struct sock *sk)
 	writable = ferry_writable(sk, peer);
 	if (!writable) {
 		ferry_relay_start(sk, peer);
-		/* A receiver that has gone wakes nobody: sending tells. */
+		/* A receiver that takes no more wakes nobody: sending tells. */
 		writable = !ferry_nospace(sk, peer) ||
-			   READ_ONCE(ferry_sk(peer)->dead);
+			   ferry_send_closed(sk, peer);
 	}
 	sock_put(peer);
 	return writable;

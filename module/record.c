@@ -74,6 +74,8 @@ void ferry_record_link(struct sock *to, struct ferry_buf *first)
 	else
 		WRITE_ONCE(tfs->head, first);
 	tfs->tail = last;
+	if (to->sk_state == TCP_ESTABLISHED)
+		sk_incoming_cpu_update(to);
 	WRITE_ONCE(tfs->written, tfs->written + 1);
 }
 
@@ -140,35 +142,39 @@ static bool ferry_record_may_send(struct sock *sk, struct sock *to)
 /* Wait until @sk may send to @to. Returns 0 to try again. */
 static int ferry_record_wait_room(struct sock *sk, struct sock *to, long *timeo)
 {
-	struct ferry_sock *tfs = ferry_sk(to);
-	wait_queue_entry_t at_receiver;
-	DEFINE_WAIT(own);
+	/* Both stay in their queues until the wait is over. */
+	DECLARE_WAITQUEUE(at_receiver, current);
+	DECLARE_WAITQUEUE(own, current);
 	int err = 0;
 
-	if (!*timeo)
-		return ferry_nospace(sk, to) ? -EAGAIN : 0;
-
-	init_wait(&at_receiver);
-	for (;;) {
+	if (!*timeo) {
+		/* An edge-triggered epoll hears of room without asking again. */
 		if (!ferry_connects(sk))
-			prepare_to_wait(&tfs->senders, &at_receiver,
-					TASK_INTERRUPTIBLE);
-		prepare_to_wait(sk_sleep(sk), &own, TASK_INTERRUPTIBLE);
+			ferry_relay_start(sk, to);
+		return ferry_nospace(sk, to) ? -EAGAIN : 0;
+	}
+
+	if (!ferry_connects(sk))
+		add_wait_queue(&ferry_sk(to)->senders, &at_receiver);
+	add_wait_queue(sk_sleep(sk), &own);
+	for (;;) {
+		set_current_state(TASK_INTERRUPTIBLE);
 		if (ferry_record_may_send(sk, to))
 			break;
 		if (signal_pending(current)) {
 			err = sock_intr_errno(*timeo);
 			break;
 		}
-		err = -EAGAIN;
-		if (!*timeo)
+		if (!*timeo) {
+			err = -EAGAIN;
 			break;
-		err = 0;
+		}
 		*timeo = schedule_timeout(*timeo);
 	}
-	finish_wait(sk_sleep(sk), &own);
+	__set_current_state(TASK_RUNNING);
+	remove_wait_queue(sk_sleep(sk), &own);
 	if (!ferry_connects(sk))
-		finish_wait(&tfs->senders, &at_receiver);
+		remove_wait_queue(&ferry_sk(to)->senders, &at_receiver);
 	return err;
 }
 
@@ -218,10 +224,13 @@ static int ferry_record_send(struct sock *sk, struct sock *to,
 	}
 
 	for (;;) {
+		/* In this order: who closes sets the error before. */
+		bool closed = ferry_send_closed(sk, to);
+
 		err = sock_error(sk);
 		if (unlikely(err))
 			return err;
-		if (unlikely(ferry_send_closed(sk, to)))
+		if (unlikely(closed))
 			return ferry_record_closed(sk, to);
 
 		if (unlikely(rcu_access_pointer(to->sk_filter)) && !filtered) {
@@ -439,6 +448,7 @@ size_t ferry_record_next_len(struct sock *sk)
  * @len: bytes of the record
  * @skip: bytes to leave out at its start
  * @seen: records that had been queued when this was looked for
+ * @peek_off: SO_PEEK_OFF before the record was taken out
  */
 struct ferry_view {
 	struct ferry_buf	*first;
@@ -446,6 +456,7 @@ struct ferry_view {
 	size_t			len;
 	size_t			skip;
 	unsigned long		seen;
+	int			peek_off;
 };
 
 /* Take the first record out of the queue, NULL if there is none. */
@@ -460,6 +471,7 @@ static bool ferry_record_unlink(struct ferry_sock *fs, struct ferry_view *view)
 		view->len = ferry_record_len(view->first, &last);
 		WRITE_ONCE(fs->head, last->next);
 		last->next = NULL;
+		view->peek_off = READ_ONCE(fs->sk.sk_peek_off);
 		if (unlikely(READ_ONCE(fs->sk.sk_peek_off) >= 0))
 			sk_peek_offset_bwd(&fs->sk, view->len);
 	}
@@ -468,17 +480,22 @@ static bool ferry_record_unlink(struct ferry_sock *fs, struct ferry_view *view)
 }
 
 /* The record could not be copied out: nothing is lost, put it back. */
-static void ferry_record_relink(struct ferry_sock *fs, struct ferry_buf *first)
+static void ferry_record_relink(struct ferry_sock *fs,
+				const struct ferry_view *view)
 {
 	struct ferry_buf *last;
 
 	spin_lock(&fs->lock);
-	ferry_record_len(first, &last);
+	ferry_record_len(view->first, &last);
 	last->next = fs->head;
 	if (!fs->head)
 		fs->tail = last;
-	WRITE_ONCE(fs->head, first);
+	WRITE_ONCE(fs->head, view->first);
+	WRITE_ONCE(fs->sk.sk_peek_off, view->peek_off);
+	/* For those who began to wait meanwhile it is a new one. */
+	WRITE_ONCE(fs->written, fs->written + 1);
 	spin_unlock(&fs->lock);
+	ferry_wake_reader(&fs->sk);
 }
 
 /*
@@ -574,14 +591,17 @@ static int ferry_record_wait(struct sock *sk, struct sock *peer,
 			     unsigned long seen, long *timeo)
 {
 	wait_queue_head_t *wq = sk_sleep(sk);
+	bool closed;
 	long left;
 	int err;
 
+	closed = (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
+		 (peer && ferry_recv_closed(sk, peer));
+	/* In this order: who closes sets the error before. */
 	err = sock_error(sk);
 	if (err)
 		return err;
-	if ((READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
-	    (peer && ferry_recv_closed(sk, peer)))
+	if (closed)
 		/* What was queued before the end is read before the end. */
 		return READ_ONCE(ferry_sk(sk)->written) != seen;
 	if (!*timeo)
@@ -596,29 +616,33 @@ static int ferry_record_wait(struct sock *sk, struct sock *peer,
 	return 1;
 }
 
-/* The reader is done with a record it took out of the queue. */
-static void ferry_record_consume(struct sock *sk, struct sock *peer,
-				 struct ferry_buf *first)
+/* Readers have dropped buffers: tell the senders that found no room. */
+static void ferry_record_write_space(struct sock *sk, struct sock *peer)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
 
-	if (unlikely(first->txstamp))
-		ferry_txstamp_read(first);
-	/* This tells a datagram's sender. */
-	ferry_buf_put_list(first);
 	if (peer) {
 		ferry_write_space(peer, sk);
 		return;
 	}
-	/*
-	 * Pairs with prepare_to_wait() of those who find no room, before
-	 * waitqueue_active().
-	 */
+	/* Pairs with set_current_state() of those who find no room. */
 	smp_mb();
+	/* After the barrier: waitqueue_active() sees them, or they the room. */
 	if (unlikely(waitqueue_active(&fs->senders)) &&
-	    2 * atomic_read(&sk->sk_rmem_alloc) <= READ_ONCE(sk->sk_rcvbuf))
+	    ferry_receiver_room(sk, 2))
 		wake_up_interruptible_poll(&fs->senders, EPOLLOUT | EPOLLWRNORM |
 							 EPOLLWRBAND);
+}
+
+/* The reader is done with a record it took out of the queue. */
+static void ferry_record_consume(struct sock *sk, struct sock *peer,
+				 struct ferry_buf *first)
+{
+	if (unlikely(first->txstamp))
+		ferry_txstamp_read(first);
+	/* This tells a datagram's sender. */
+	ferry_buf_put_list(first);
+	ferry_record_write_space(sk, peer);
 }
 
 /* Fill in everything about a record but its bytes. */
@@ -633,8 +657,9 @@ static void ferry_record_describe(struct socket *sock, struct msghdr *msg,
 		msg->msg_flags |= MSG_EOR;
 }
 
-static int ferry_record_peekmsg(struct socket *sock, struct msghdr *msg,
-				size_t size, int flags, struct ferry_view *view)
+static int ferry_record_peekmsg(struct socket *sock, struct sock *peer,
+				struct msghdr *msg, size_t size, int flags,
+				struct ferry_view *view)
 {
 	size_t left = view->len - view->skip, n = min(size, left);
 	int err;
@@ -651,8 +676,14 @@ static int ferry_record_peekmsg(struct socket *sock, struct msghdr *msg,
 			scm_recv(sock, msg, &scm, flags);
 		}
 		err = flags & MSG_TRUNC ? left : n;
+	} else {
+		spin_lock(&ferry_sk(sock->sk)->lock);
+		sk_peek_offset_bwd(sock->sk, n);
+		spin_unlock(&ferry_sk(sock->sk)->lock);
 	}
+	/* The record may have been read meanwhile: then this was the last. */
 	ferry_view_put(view);
+	ferry_record_write_space(sock->sk, peer);
 	return err;
 }
 
@@ -697,8 +728,8 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 	for (;;) {
 		if (unlikely(flags & MSG_PEEK)) {
 			if (ferry_record_peek(fs, size, flags, &view))
-				return ferry_record_peekmsg(sock, msg, size,
-							    flags, &view);
+				return ferry_record_peekmsg(sock, peer, msg,
+							    size, flags, &view);
 		} else {
 			if (likely(ferry_record_unlink(fs, &view)))
 				break;
@@ -711,7 +742,7 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 	n = min(size, view.len);
 	err = ferry_record_copy(&view, msg, n);
 	if (unlikely(err)) {
-		ferry_record_relink(fs, view.first);
+		ferry_record_relink(fs, &view);
 		return err;
 	}
 	if (n < view.len)

@@ -8,8 +8,12 @@
  */
 #include "ferry.h"
 
-/* More room may let a sender go on: this socket's own, or its peer. */
-static void ferry_buffer_resized(struct sock *sk)
+/**
+ * ferry_buffer_resized() - there may be more room: in a larger buffer, or in one
+ * from which something went that was no message
+ * @sk: socket; it and those who send to it may go on
+ */
+void ferry_buffer_resized(struct sock *sk)
 {
 	struct sock *peer;
 

@@ -37,11 +37,13 @@ static bool ferry_may_append(const struct ferry_buf *buf,
  * @iter: user memory
  * @left: bytes to take at most
  * @urgent: it is the one urgent byte
+ * @final: with @left bytes taken the message is complete
  */
 struct ferry_piece {
 	struct iov_iter	*iter;
 	size_t		left;
 	bool		urgent;
+	bool		final;
 };
 
 /* The bytes are in place: let the reader have them. */
@@ -123,7 +125,8 @@ static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
 		buf->shut = 1;
 	}
 	ferry_cmsg_attach(buf, from);
-	if (unlikely(ferry_wants_txstamp(from) && n == piece->left)) {
+	if (unlikely(ferry_wants_txstamp(from) && piece->final &&
+		     n == piece->left)) {
 		if (ferry_txstamp_prepare(sk, buf, buf, from->tsflags)) {
 			ferry_buf_put(buf);
 			return -ENOMEM;
@@ -185,7 +188,10 @@ static ssize_t ferry_stream_push_filtered(struct sock *sk, struct sock *peer,
 					  struct ferry_sender *from)
 {
 	size_t len = min_t(size_t, piece->left, SZ_32K);
-	struct ferry_piece passed = { .urgent = piece->urgent };
+	struct ferry_piece passed = {
+		.urgent = piece->urgent,
+		.final = piece->final && len == piece->left,
+	};
 	struct sk_buff *skb;
 	struct iov_iter iter;
 	struct kvec vec;
@@ -346,15 +352,18 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	if (unlikely(from.tsflags & SOF_TIMESTAMPING_OPT_ID))
 		from.key = ferry_txstamp_key(sk, len);
 	for (;;) {
+		bool closed;
 		ssize_t n;
 
+		/* In this order: who closes sets the error before. */
+		closed = ferry_send_closed(sk, peer);
 		if (unlikely(READ_ONCE(sk->sk_err))) {
 			/* With bytes sent the error is the next call's. */
 			err = sent ? 0 : sock_error(sk);
 			if (err || sent)
 				break;
 		}
-		if (unlikely(ferry_send_closed(sk, peer))) {
+		if (unlikely(closed)) {
 			err = -EPIPE;
 			break;
 		}
@@ -363,8 +372,10 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 			break;
 
 		piece.left = len - sent;
+		piece.final = true;
 		if (unlikely(urgent)) {
 			piece.urgent = piece.left == 1;
+			piece.final = piece.urgent;
 			piece.left -= !piece.urgent;
 		}
 		if (unlikely(rcu_access_pointer(peer->sk_filter)))
@@ -480,25 +491,48 @@ static void ferry_stream_consume(struct ferry_sock *fs, struct ferry_buf *buf,
 }
 
 /* Leave out the urgent byte, which is the next. */
-static void ferry_stream_skip(struct ferry_sock *fs, unsigned long avail,
-			      size_t skip, bool peek)
+static void ferry_stream_skip(struct sock *sk, struct sock *peer,
+			      unsigned long avail, size_t skip, bool peek)
 {
-	if (peek)
+	struct ferry_sock *fs = ferry_sk(sk);
+
+	if (peek) {
+		sk_peek_offset_fwd(sk, 1);
 		return;
+	}
 	ferry_stream_consume(fs, ferry_stream_find(fs, avail, skip).buf, 1);
 	ferry_urg_passed(fs);
+	ferry_write_space(peer, sk);
 }
 
-/* Wait until more than @skip bytes are unread. Returns 0 to try again. */
-static int ferry_stream_wait_data(struct sock *sk, struct sock *peer,
-				  size_t skip, long *timeo)
+/* A peek that shows something can show no more: the sender found no room. */
+static bool ferry_stream_peeked_all(const struct sock *peer, size_t peeked)
 {
+	return peeked && READ_ONCE(ferry_sk(peer)->nospace);
+}
+
+/* Are there unread bytes behind position @at of the stream? */
+static bool ferry_stream_more(const struct ferry_sock *fs, unsigned long at)
+{
+	unsigned long written = READ_ONCE(fs->written);
+
+	return written != READ_ONCE(fs->read) && (long)(written - at) > 0;
+}
+
+/*
+ * Wait for unread bytes behind position @at; @peeked were shown by this call.
+ * Returns 0 to try again.
+ */
+static int ferry_stream_wait_data(struct sock *sk, struct sock *peer,
+				  unsigned long at, size_t peeked, long *timeo)
+{
+	wait_queue_head_t *wq = sk_sleep(sk);
 	struct ferry_sock *fs = ferry_sk(sk);
 	long left;
 
-	left = wait_event_interruptible_timeout(*sk_sleep(sk),
-						READ_ONCE(fs->written) -
-						READ_ONCE(fs->read) > skip ||
+	left = wait_event_interruptible_timeout(*wq,
+						ferry_stream_more(fs, at) ||
+						ferry_stream_peeked_all(peer, peeked) ||
 						ferry_recv_closed(sk, peer) ||
 						READ_ONCE(sk->sk_err),
 						*timeo);
@@ -513,21 +547,24 @@ static int ferry_stream_wait_data(struct sock *sk, struct sock *peer,
  * Why can a reader that found no data not have any? Returns 0 at the end of
  * the stream, 1 to look again or wait.
  */
-static int ferry_stream_no_data(struct sock *sk, struct sock *peer, size_t skip)
+static int ferry_stream_no_data(struct sock *sk, struct sock *peer, size_t skip,
+				size_t copied)
 {
-	struct ferry_sock *fs = ferry_sk(sk);
+	bool closed = ferry_recv_closed(sk, peer);
 
+	/* In this order: who closes sets the error before. */
 	if (READ_ONCE(sk->sk_err)) {
-		int err = sock_error(sk);
+		/* With bytes received the error is the next call's. */
+		int err = copied ? 0 : sock_error(sk);
 
-		if (err)
+		if (err || copied)
 			return err;
 	}
-	if (!ferry_recv_closed(sk, peer))
+	if (!closed)
 		return 1;
 
 	/* What was queued before the end is read before the end. */
-	return ferry_stream_avail(fs) > skip;
+	return ferry_stream_avail(ferry_sk(sk)) > skip;
 }
 
 /*
@@ -646,8 +683,9 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 
 			if (!ahead && copied)
 				break;
-			if (!ahead && !sock_flag(sk, SOCK_URGINLINE)) {
-				ferry_stream_skip(fs, avail, skip, peek);
+			if ((!ahead && !sock_flag(sk, SOCK_URGINLINE)) ||
+			    ferry_urg_dropped(fs, skip)) {
+				ferry_stream_skip(sk, peer, avail, skip, peek);
 				skip += peek;
 				continue;
 			}
@@ -656,20 +694,28 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 				avail = min(avail, skip + ahead);
 		}
 		if (avail <= skip) {
+			unsigned long at;
+
 			if (copied >= target ||
-			    (peek && copied && READ_ONCE(ferry_sk(peer)->nospace)))
+			    (peek && ferry_stream_peeked_all(peer, copied)))
 				break;
-			err = ferry_stream_no_data(sk, peer, skip);
+			err = ferry_stream_no_data(sk, peer, skip, copied);
 			if (err <= 0)
 				break;
 			err = -EAGAIN;
 			if (!timeo)
 				break;
+			at = fs->read + skip;
 			WRITE_ONCE(fs->waiting, fs->waiting + 1);
 			mutex_unlock(&fs->recv_lock);
-			err = ferry_stream_wait_data(sk, peer, skip, &timeo);
+			err = ferry_stream_wait_data(sk, peer, at,
+						     peek ? copied : 0, &timeo);
 			mutex_lock(&fs->recv_lock);
 			WRITE_ONCE(fs->waiting, fs->waiting - 1);
+			/* Another reader may have taken what was peeked at. */
+			skip = max_t(long, at - fs->read, 0);
+			if (peek && !copied)
+				skip = max(sk_peek_offset(sk, flags), 0);
 			if (err)
 				break;
 			continue;

@@ -131,5 +131,10 @@ void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
  */
 int ferry_recv_errors(struct sock *sk, struct msghdr *msg, size_t len)
 {
-	return sock_recv_errqueue(sk, msg, len, SOL_FERRY, FERRY_RECVERR);
+	int ret = sock_recv_errqueue(sk, msg, len, SOL_FERRY, FERRY_RECVERR);
+
+	/* What lay there was charged to the receive buffer. */
+	if (ret >= 0)
+		ferry_buffer_resized(sk);
+	return ret;
 }

@@ -15,6 +15,17 @@ static bool ferry_urg_inline(const struct sock *sk)
 	return sock_flag(sk, SOCK_URGINLINE);
 }
 
+/* Where the reader stands, past older urgent bytes it leaves out. */
+static unsigned long ferry_urg_position(const struct ferry_sock *fs,
+					size_t skip)
+{
+	unsigned long at = READ_ONCE(fs->read) + skip;
+
+	lockdep_assert_held(&fs->lock);
+
+	return (long)(fs->urg_drop - at) > 0 ? fs->urg_drop : at;
+}
+
 /**
  * ferry_urg_mark() - the next byte of a stream will be urgent
  * @to: receiver; the caller holds its peer's send_lock
@@ -27,10 +38,8 @@ void ferry_urg_mark(struct ferry_sock *to, u8 byte)
 {
 	spin_lock(&to->lock);
 	if (to->urg_state != FERRY_URG_NONE && !ferry_urg_inline(&to->sk) &&
-	    to->urg_at == READ_ONCE(to->read)) {
-		to->urg_drop = to->urg_at;
-		to->urg_dropping = 1;
-	}
+	    to->urg_at == ferry_urg_position(to, 0))
+		to->urg_drop = to->urg_at + 1;
 	to->urg_at = to->written;
 	to->urg_byte = byte;
 	WRITE_ONCE(to->urg_state, FERRY_URG_VALID);
@@ -95,6 +104,25 @@ int ferry_urg_recv(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 }
 
 /**
+ * ferry_urg_dropped() - is the next byte an urgent one that was replaced?
+ * @fs: receiver; the caller holds recv_lock
+ * @skip: bytes ahead of what is read from which to look
+ *
+ * Return: true if it is to be left out.
+ */
+bool ferry_urg_dropped(struct ferry_sock *fs, size_t skip)
+{
+	bool dropped;
+
+	lockdep_assert_held(&fs->recv_lock);
+
+	spin_lock(&fs->lock);
+	dropped = ferry_urg_position(fs, skip) != fs->read + skip;
+	spin_unlock(&fs->lock);
+	return dropped;
+}
+
+/**
  * ferry_urg_ahead() - how far is it to the urgent byte?
  * @fs: receiver; the caller holds recv_lock
  * @skip: bytes ahead of what is read from which to count
@@ -110,8 +138,6 @@ long ferry_urg_ahead(struct ferry_sock *fs, size_t skip)
 	spin_lock(&fs->lock);
 	if (fs->urg_state != FERRY_URG_NONE)
 		ahead = fs->urg_at - (fs->read + skip);
-	if (fs->urg_dropping && fs->urg_drop == fs->read + skip)
-		ahead = 0;
 	spin_unlock(&fs->lock);
 	return ahead < 0 ? LONG_MAX : ahead;
 }
@@ -127,8 +153,6 @@ void ferry_urg_passed(struct ferry_sock *fs)
 	spin_lock(&fs->lock);
 	if ((long)(fs->read - fs->urg_at) > 0)
 		WRITE_ONCE(fs->urg_state, FERRY_URG_NONE);
-	if ((long)(fs->read - fs->urg_drop) > 0)
-		fs->urg_dropping = 0;
 	spin_unlock(&fs->lock);
 }
 
@@ -142,16 +166,40 @@ void ferry_urg_passed(struct ferry_sock *fs)
 unsigned long ferry_urg_inq(struct sock *sk, unsigned long unread)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
-	unsigned long ahead;
+	unsigned long pos, ahead;
 
-	if (likely(READ_ONCE(fs->urg_state) == FERRY_URG_NONE) ||
-	    ferry_urg_inline(sk))
+	if (likely(READ_ONCE(fs->urg_state) == FERRY_URG_NONE))
 		return unread;
 
 	spin_lock(&fs->lock);
-	ahead = fs->urg_at - READ_ONCE(fs->read);
-	if (fs->urg_state != FERRY_URG_NONE && ahead < unread)
+	pos = ferry_urg_position(fs, 0);
+	unread -= min(unread, pos - READ_ONCE(fs->read));
+	ahead = fs->urg_at - pos;
+	if (fs->urg_state != FERRY_URG_NONE && !ferry_urg_inline(sk) &&
+	    ahead < unread)
 		unread = ahead;
+	spin_unlock(&fs->lock);
+	return unread;
+}
+
+/**
+ * ferry_urg_readable() - what a read would find where there is an urgent byte
+ * @sk: byte stream
+ * @unread: all its unread bytes
+ *
+ * Return: the bytes without those that reads leave out.
+ */
+unsigned long ferry_urg_readable(struct sock *sk, unsigned long unread)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	unsigned long pos;
+
+	spin_lock(&fs->lock);
+	pos = ferry_urg_position(fs, 0);
+	unread -= min(unread, pos - READ_ONCE(fs->read));
+	if (unread && fs->urg_state != FERRY_URG_NONE && fs->urg_at == pos &&
+	    !ferry_urg_inline(sk))
+		unread--;
 	spin_unlock(&fs->lock);
 	return unread;
 }
@@ -171,7 +219,7 @@ bool ferry_urg_at_mark(struct sock *sk)
 		return false;
 	spin_lock(&fs->lock);
 	at = fs->urg_state != FERRY_URG_NONE &&
-	     fs->urg_at == READ_ONCE(fs->read);
+	     fs->urg_at == ferry_urg_position(fs, 0);
 	spin_unlock(&fs->lock);
 	return at;
 }

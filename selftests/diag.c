@@ -163,8 +163,13 @@ static void parse(struct shown *s, const struct nlmsghdr *nlh)
 	s->flags = msg->fdiag_flags;
 	s->ino = msg->fdiag_ino;
 	s->cookie = cookie_of(msg->fdiag_cookie);
-	s->peer_ino = s->icons = s->rqueue = s->wqueue = -1;
-	s->shutdown = s->uid = s->mode = -1;
+	s->peer_ino = -1;
+	s->icons = -1;
+	s->rqueue = -1;
+	s->wqueue = -1;
+	s->shutdown = -1;
+	s->uid = -1;
+	s->mode = -1;
 	for (; RTA_OK(attr, left); attr = RTA_NEXT(attr, left)) {
 		if (msg->fdiag_family == AF_FERRY)
 			parse_ferry(s, attr);
@@ -202,7 +207,8 @@ static void request_init(struct request *r, int family)
  */
 static int transact(int fd, const struct request *r, struct list *list)
 {
-	static char buf[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
+	/* 32 KiB, aligned. */
+	static struct nlmsghdr buf[2048];
 	const struct nlmsghdr *nlh;
 	struct shown *grown;
 	ssize_t n;
@@ -215,7 +221,7 @@ static int transact(int fd, const struct request *r, struct list *list)
 		n = recv(fd, buf, sizeof(buf), 0);
 		if (n < 0)
 			return -errno;
-		for (nlh = (void *)buf; NLMSG_OK(nlh, n);
+		for (nlh = buf; NLMSG_OK(nlh, n);
 		     nlh = NLMSG_NEXT(nlh, n)) {
 			if (nlh->nlmsg_type == NLMSG_DONE)
 				return 0;
@@ -262,6 +268,16 @@ static int lookup(int fd, int family, uint32_t ino, uint64_t cookie,
 		err = -EBADMSG;
 	free(list.socks);
 	return err;
+}
+
+/* AF_UNIX has it in a module of its own, which need not be installed. */
+static bool have_diag(int fd, int family)
+{
+	struct list list;
+	int err = dump(fd, family, 0, &list);
+
+	free(list.socks);
+	return err != -ENOENT || family != AF_UNIX;
 }
 
 static uint32_t inode(int fd)
@@ -418,19 +434,15 @@ FIXTURE_VARIANT_ADD(diag, UNIX_dgram)
 
 FIXTURE_SETUP(diag)
 {
-	struct list list;
-	int err;
-
 	FT_NEED(variant->kind.domain, variant->kind.type);
 	ft_leak_start(&self->leak, variant->kind.domain);
-	self->fd = self->a = self->b = -1;
+	self->fd = -1;
+	self->a = -1;
+	self->b = -1;
 	self->nl = diag_open();
 	ASSERT_LE(0, self->nl);
-	err = dump(self->nl, variant->kind.domain, ANY_STATE, &list);
-	free(list.socks);
-	if (err == -ENOENT && variant->kind.domain == AF_UNIX)
+	if (!have_diag(self->nl, variant->kind.domain))
 		SKIP(return, "no unix_diag here");
-	ASSERT_EQ(0, err);
 	self->fd = socket(variant->kind.domain, variant->kind.type, 0);
 	ASSERT_LE(0, self->fd);
 }
@@ -509,6 +521,7 @@ TEST_F(diag, P05_attributes_come_when_asked_for)
 TEST_F(diag, P05_memory_as_SO_MEMINFO)
 {
 	uint32_t mem[SK_MEMINFO_VARS] = {};
+	char data[1000] = "";
 	socklen_t len = sizeof(mem);
 	struct shown s;
 	int sv[2];
@@ -516,7 +529,7 @@ TEST_F(diag, P05_memory_as_SO_MEMINFO)
 	ASSERT_EQ(0, socketpair(variant->kind.domain, variant->kind.type, 0, sv));
 	self->a = sv[0];
 	self->b = sv[1];
-	ASSERT_EQ(1000, send(self->a, (char[1000]){}, 1000, 0));
+	ASSERT_EQ(1000, send(self->a, data, sizeof(data), 0));
 	ASSERT_EQ(0, getsockopt(self->b, SOL_SOCKET, SO_MEMINFO, mem, &len));
 	ASSERT_EQ(0, lookup(self->nl, variant->kind.domain, inode(self->b),
 			    ANY_COOKIE, &s));
@@ -570,39 +583,6 @@ TEST_F(diag, P05_pair)
 	ft_close(&self->a);
 	ASSERT_EQ(0, lookup(self->nl, domain, inode(sv[1]), ANY_COOKIE, &b));
 	EXPECT_GE(0, b.peer_ino);
-}
-
-TEST_F(diag, P05_listener)
-{
-	struct ft_kind kind = variant->kind;
-	struct shown s;
-
-	if (kind.type == SOCK_DGRAM)
-		return;
-	ft_close(&self->fd);
-	self->fd = ft_listener(&kind, &self->addr, 5);
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, lookup(self->nl, kind.domain, inode(self->fd), ANY_COOKIE,
-			    &s));
-	EXPECT_EQ(TCP_LISTEN, s.state);
-	EXPECT_EQ(0, s.icons);
-	EXPECT_EQ(0, s.rqueue);
-	EXPECT_EQ(5, s.wqueue);
-	if (kind.domain == AF_FERRY) {
-		EXPECT_EQ(self->addr.len, s.name_len);
-		EXPECT_EQ(0, memcmp(s.name, &self->addr, self->addr.len));
-	}
-
-	self->a = ft_connect(&kind, &self->addr);
-	self->b = ft_connect(&kind, &self->addr);
-	ASSERT_LE(0, self->a);
-	ASSERT_LE(0, self->b);
-	ASSERT_EQ(0, lookup(self->nl, kind.domain, inode(self->fd), ANY_COOKIE,
-			    &s));
-	EXPECT_EQ(2, s.rqueue);
-	ASSERT_EQ(2, s.icons);
-	EXPECT_EQ(inode(self->a), s.icon[0]);
-	EXPECT_EQ(inode(self->b), s.icon[1]);
 }
 
 TEST_F(diag, P05_dump_has_every_socket_once)
@@ -701,7 +681,239 @@ TEST_F(diag, P05_bad_requests)
 	EXPECT_EQ(-EOPNOTSUPP, transact(self->nl, &r, &list));
 }
 
-/* AF_FERRY alone. */
+/* What listens, of both families. */
+
+FIXTURE(listening)
+{
+	struct ft_leak leak;
+	struct ft_addr addr;
+	int nl;
+	int fd;
+	int a;
+	int b;
+};
+
+FIXTURE_VARIANT(listening)
+{
+	struct ft_kind kind;
+};
+
+FIXTURE_VARIANT_ADD(listening, FERRY_stream)
+{
+	.kind = { AF_FERRY, SOCK_STREAM },
+};
+
+FIXTURE_VARIANT_ADD(listening, FERRY_seqpacket)
+{
+	.kind = { AF_FERRY, SOCK_SEQPACKET },
+};
+
+FIXTURE_VARIANT_ADD(listening, UNIX_stream)
+{
+	.kind = { AF_UNIX, SOCK_STREAM },
+};
+
+FIXTURE_VARIANT_ADD(listening, UNIX_seqpacket)
+{
+	.kind = { AF_UNIX, SOCK_SEQPACKET },
+};
+
+FIXTURE_SETUP(listening)
+{
+	FT_NEED(variant->kind.domain, variant->kind.type);
+	ft_leak_start(&self->leak, variant->kind.domain);
+	self->fd = -1;
+	self->a = -1;
+	self->b = -1;
+	self->nl = diag_open();
+	ASSERT_LE(0, self->nl);
+	if (!have_diag(self->nl, variant->kind.domain))
+		SKIP(return, "no unix_diag here");
+}
+
+FIXTURE_TEARDOWN(listening)
+{
+	ft_close(&self->nl);
+	ft_close(&self->fd);
+	ft_close(&self->a);
+	ft_close(&self->b);
+	FT_NO_LEAK(&self->leak);
+}
+
+TEST_F(listening, P05_listener)
+{
+	struct ft_kind kind = variant->kind;
+	struct shown s;
+
+	self->fd = ft_listener(&kind, &self->addr, 5);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, lookup(self->nl, kind.domain, inode(self->fd), ANY_COOKIE,
+			    &s));
+	EXPECT_EQ(TCP_LISTEN, s.state);
+	EXPECT_EQ(0, s.icons);
+	EXPECT_EQ(0, s.rqueue);
+	EXPECT_EQ(5, s.wqueue);
+	if (kind.domain == AF_FERRY) {
+		EXPECT_EQ(self->addr.len, s.name_len);
+		EXPECT_EQ(0, memcmp(s.name, &self->addr, self->addr.len));
+	}
+
+	self->a = ft_connect(&kind, &self->addr);
+	self->b = ft_connect(&kind, &self->addr);
+	ASSERT_LE(0, self->a);
+	ASSERT_LE(0, self->b);
+	ASSERT_EQ(0, lookup(self->nl, kind.domain, inode(self->fd), ANY_COOKIE,
+			    &s));
+	EXPECT_EQ(2, s.rqueue);
+	ASSERT_EQ(2, s.icons);
+	EXPECT_EQ(inode(self->a), s.icon[0]);
+	EXPECT_EQ(inode(self->b), s.icon[1]);
+}
+
+/* Listeners of AF_FERRY tell more. */
+
+FIXTURE(ferry_listening)
+{
+	struct ft_leak leak;
+	struct ft_kind kind;
+	struct ft_addr addr;
+	char name[FERRY_NAME_MAX + 1];
+	int nl;
+	int fd;
+	int a;
+	int b;
+};
+
+FIXTURE_VARIANT(ferry_listening)
+{
+	int type;
+};
+
+FIXTURE_VARIANT_ADD(ferry_listening, FERRY_stream)
+{
+	.type = SOCK_STREAM,
+};
+
+FIXTURE_VARIANT_ADD(ferry_listening, FERRY_seqpacket)
+{
+	.type = SOCK_SEQPACKET,
+};
+
+FIXTURE_SETUP(ferry_listening)
+{
+	FT_NEED(AF_FERRY, variant->type);
+	ft_leak_start(&self->leak, AF_FERRY);
+	self->kind = (struct ft_kind){ AF_FERRY, variant->type };
+	self->a = -1;
+	self->b = -1;
+	self->nl = diag_open();
+	ASSERT_LE(0, self->nl);
+	umask(0);
+	/* Backlog 0 is one place. */
+	self->fd = ft_listener(&self->kind, &self->addr, 0);
+	ASSERT_LE(0, self->fd);
+	snprintf(self->name, sizeof(self->name), "%.*s",
+		 (int)(self->addr.len - FERRY_ADDR_HDR),
+		 self->addr.ferry.sfy_name);
+}
+
+FIXTURE_TEARDOWN(ferry_listening)
+{
+	ft_close(&self->nl);
+	ft_close(&self->fd);
+	ft_close(&self->a);
+	ft_close(&self->b);
+	FT_NO_LEAK(&self->leak);
+}
+
+TEST_F(ferry_listening, P05_states_of_connections)
+{
+	const char *name = self->name;
+	struct shown s, child;
+	struct line line;
+
+	ASSERT_TRUE(proc_find(inode(self->fd), name, "listening", &line));
+	EXPECT_EQ(0, line.rqueue);
+	EXPECT_EQ(0, line.wqueue);
+
+	self->a = ft_connect(&self->kind, &self->addr);
+	ASSERT_LE(0, self->a);
+	ASSERT_EQ(4, send(self->a, "data", 4, 0));
+	ASSERT_TRUE(proc_find(inode(self->fd), name, "listening", &line));
+	EXPECT_EQ(1, line.rqueue);
+
+	/* The child has no inode, but a line, a cookie and a peer. */
+	ASSERT_TRUE(proc_find(0, name, "unaccepted", &line));
+	EXPECT_EQ(inode(self->a), line.peer);
+	EXPECT_EQ(4, line.rqueue);
+	EXPECT_STREQ("-", line.mode);
+	ASSERT_EQ(0, lookup(self->nl, AF_FERRY, inode(self->a), ANY_COOKIE, &s));
+	EXPECT_EQ(TCP_ESTABLISHED, s.state);
+	EXPECT_EQ(0, s.peer_ino);
+	ASSERT_EQ(0, lookup(self->nl, AF_FERRY, 0, s.peer_cookie, &child));
+	EXPECT_EQ(FERRY_DIAG_F_UNACCEPTED, child.flags);
+	EXPECT_EQ(TCP_ESTABLISHED, child.state);
+	EXPECT_EQ(0, child.ino);
+	EXPECT_EQ(inode(self->a), child.peer_ino);
+	EXPECT_EQ(4, child.rqueue);
+	EXPECT_EQ(-1, child.mode);
+
+	/* No place: it connects still. */
+	self->b = socket(AF_FERRY, variant->type | SOCK_NONBLOCK, 0);
+	ASSERT_LE(0, self->b);
+	ASSERT_ERR(EINPROGRESS, connect(self->b, &self->addr.sa,
+					self->addr.len));
+	EXPECT_TRUE(proc_find(inode(self->b), "", "connecting", &line));
+	ASSERT_EQ(0, lookup(self->nl, AF_FERRY, inode(self->b), ANY_COOKIE, &s));
+	EXPECT_EQ(TCP_SYN_SENT, s.state);
+	EXPECT_EQ(-1, s.peer_ino);
+	EXPECT_EQ(proc_count(), ft_ferry_sockets());
+	ft_close(&self->b);
+
+	/* Accepted, it is the same socket with an inode. */
+	self->b = accept(self->fd, NULL, NULL);
+	ASSERT_LE(0, self->b);
+	EXPECT_EQ(child.cookie, cookie(self->b));
+	ASSERT_EQ(0, lookup(self->nl, AF_FERRY, 0, child.cookie, &child));
+	EXPECT_EQ(inode(self->b), child.ino);
+	EXPECT_EQ(0, child.flags);
+	EXPECT_TRUE(proc_find(inode(self->b), name, "connected", &line));
+	EXPECT_FALSE(proc_find(0, name, "unaccepted", &line));
+}
+
+TEST_F(ferry_listening, P05_uid_of_who_connects)
+{
+	struct ft_child child;
+	struct list list;
+	size_t i;
+
+	if (!ft_fork(&child)) {
+		bool ok = ft_become(1000, 1000) &&
+			  ft_connect(&self->kind, &self->addr) >= 0;
+
+		ft_say(&child, ok ? "connected" : "failed");
+		ft_expect(&child, "end");
+		_exit(0);
+	}
+	ASSERT_TRUE(ft_expect(&child, "connected"));
+	ASSERT_EQ(0, dump(self->nl, AF_FERRY, 1 << TCP_ESTABLISHED, &list));
+	EXPECT_EQ(2, list.n);
+	for (i = 0; i < list.n; i++)
+		EXPECT_EQ(1000, list.socks[i].uid);
+	free(list.socks);
+
+	self->b = accept(self->fd, NULL, NULL);
+	ASSERT_LE(0, self->b);
+	ASSERT_EQ(0, dump(self->nl, AF_FERRY, 1 << TCP_ESTABLISHED, &list));
+	for (i = 0; i < list.n; i++)
+		EXPECT_EQ(list.socks[i].ino == inode(self->b) ? 0 : 1000,
+			  list.socks[i].uid);
+	free(list.socks);
+	ASSERT_TRUE(ft_say(&child, "end"));
+	EXPECT_EQ(0, ft_wait_child(&child));
+}
+
+/* Every type of AF_FERRY. */
 
 FIXTURE(ferry_diag)
 {
@@ -739,7 +951,8 @@ FIXTURE_SETUP(ferry_diag)
 	FT_NEED(AF_FERRY, variant->type);
 	ft_leak_start(&self->leak, AF_FERRY);
 	self->kind = (struct ft_kind){ AF_FERRY, variant->type };
-	self->a = self->b = -1;
+	self->a = -1;
+	self->b = -1;
 	self->nl = diag_open();
 	ASSERT_LE(0, self->nl);
 	self->fd = socket(AF_FERRY, variant->type, 0);
@@ -859,6 +1072,7 @@ TEST_F(ferry_diag, P05_proc_escapes_names)
 {
 	static const char name[] = "a\\b\0\xe9\x7f\n c ";
 	static const char fake[] = "ferry://[::1]/x";
+	static const char zeros[FERRY_NAME_MAX];
 	struct line line;
 
 	ft_addr_ferry(&self->addr, name, sizeof(name) - 1);
@@ -877,7 +1091,7 @@ TEST_F(ferry_diag, P05_proc_escapes_names)
 	/* The longest there is, all of it escaped. */
 	ft_close(&self->fd);
 	self->fd = socket(AF_FERRY, variant->type, 0);
-	ft_addr_ferry(&self->addr, (char[FERRY_NAME_MAX]){}, FERRY_NAME_MAX);
+	ft_addr_ferry(&self->addr, zeros, sizeof(zeros));
 	ASSERT_EQ(0, bind(self->fd, &self->addr.sa, self->addr.len));
 	ASSERT_TRUE(proc_find(inode(self->fd), NULL, NULL, &line));
 	EXPECT_EQ(4 * FERRY_NAME_MAX, strlen(line.name));
@@ -910,108 +1124,6 @@ TEST_F(ferry_diag, P05_header_and_columns)
 	EXPECT_EQ(0, memcmp(name + 8 + (name - text), self->addr.ferry.sfy_name,
 			    self->addr.len - FERRY_ADDR_HDR));
 	fclose(f);
-}
-
-TEST_F(ferry_diag, P05_states_of_connections)
-{
-	struct ft_addr addr;
-	struct shown s, child;
-	struct line line;
-	char name[FERRY_NAME_MAX + 1];
-
-	if (variant->type == SOCK_DGRAM)
-		return;
-	ft_close(&self->fd);
-	/* Backlog 0 is one place. */
-	self->fd = ft_listener(&self->kind, &addr, 0);
-	ASSERT_LE(0, self->fd);
-	snprintf(name, sizeof(name), "%.*s", (int)(addr.len - FERRY_ADDR_HDR),
-		 addr.ferry.sfy_name);
-	ASSERT_TRUE(proc_find(inode(self->fd), name, "listening", &line));
-	EXPECT_EQ(0, line.rqueue);
-	EXPECT_EQ(0, line.wqueue);
-
-	self->a = ft_connect(&self->kind, &addr);
-	ASSERT_LE(0, self->a);
-	ASSERT_EQ(4, send(self->a, "data", 4, 0));
-	ASSERT_TRUE(proc_find(inode(self->fd), name, "listening", &line));
-	EXPECT_EQ(1, line.rqueue);
-
-	/* The child has no inode, but a line, a cookie and a peer. */
-	ASSERT_TRUE(proc_find(0, name, "unaccepted", &line));
-	EXPECT_EQ(inode(self->a), line.peer);
-	EXPECT_EQ(4, line.rqueue);
-	EXPECT_STREQ("-", line.mode);
-	ASSERT_EQ(0, lookup(self->nl, AF_FERRY, inode(self->a), ANY_COOKIE, &s));
-	EXPECT_EQ(TCP_ESTABLISHED, s.state);
-	EXPECT_EQ(0, s.peer_ino);
-	ASSERT_EQ(0, lookup(self->nl, AF_FERRY, 0, s.peer_cookie, &child));
-	EXPECT_EQ(FERRY_DIAG_F_UNACCEPTED, child.flags);
-	EXPECT_EQ(TCP_ESTABLISHED, child.state);
-	EXPECT_EQ(0, child.ino);
-	EXPECT_EQ(inode(self->a), child.peer_ino);
-	EXPECT_EQ(4, child.rqueue);
-	EXPECT_EQ(-1, child.mode);
-
-	/* No place: it connects still. */
-	self->b = socket(AF_FERRY, variant->type | SOCK_NONBLOCK, 0);
-	ASSERT_LE(0, self->b);
-	ASSERT_ERR(EINPROGRESS, connect(self->b, &addr.sa, addr.len));
-	EXPECT_TRUE(proc_find(inode(self->b), "", "connecting", &line));
-	ASSERT_EQ(0, lookup(self->nl, AF_FERRY, inode(self->b), ANY_COOKIE, &s));
-	EXPECT_EQ(TCP_SYN_SENT, s.state);
-	EXPECT_EQ(-1, s.peer_ino);
-	EXPECT_EQ(proc_count(), ft_ferry_sockets());
-	ft_close(&self->b);
-
-	/* Accepted, it is the same socket with an inode. */
-	self->b = accept(self->fd, NULL, NULL);
-	ASSERT_LE(0, self->b);
-	EXPECT_EQ(child.cookie, cookie(self->b));
-	ASSERT_EQ(0, lookup(self->nl, AF_FERRY, 0, child.cookie, &child));
-	EXPECT_EQ(inode(self->b), child.ino);
-	EXPECT_EQ(0, child.flags);
-	EXPECT_TRUE(proc_find(inode(self->b), name, "connected", &line));
-	EXPECT_FALSE(proc_find(0, name, "unaccepted", &line));
-}
-
-TEST_F(ferry_diag, P05_uid_of_who_connects)
-{
-	struct ft_child child;
-	struct ft_addr addr;
-	struct list list;
-	size_t i;
-
-	if (variant->type == SOCK_DGRAM)
-		return;
-	ft_close(&self->fd);
-	umask(0);
-	self->fd = ft_listener(&self->kind, &addr, 4);
-	ASSERT_LE(0, self->fd);
-	if (!ft_fork(&child)) {
-		bool ok = ft_become(1000, 1000) &&
-			  ft_connect(&self->kind, &addr) >= 0;
-
-		ft_say(&child, ok ? "connected" : "failed");
-		ft_expect(&child, "end");
-		_exit(0);
-	}
-	ASSERT_TRUE(ft_expect(&child, "connected"));
-	ASSERT_EQ(0, dump(self->nl, AF_FERRY, 1 << TCP_ESTABLISHED, &list));
-	EXPECT_EQ(2, list.n);
-	for (i = 0; i < list.n; i++)
-		EXPECT_EQ(1000, list.socks[i].uid);
-	free(list.socks);
-
-	self->b = accept(self->fd, NULL, NULL);
-	ASSERT_LE(0, self->b);
-	ASSERT_EQ(0, dump(self->nl, AF_FERRY, 1 << TCP_ESTABLISHED, &list));
-	for (i = 0; i < list.n; i++)
-		EXPECT_EQ(list.socks[i].ino == inode(self->b) ? 0 : 1000,
-			  list.socks[i].uid);
-	free(list.socks);
-	ASSERT_TRUE(ft_say(&child, "end"));
-	EXPECT_EQ(0, ft_wait_child(&child));
 }
 
 TEST_F(ferry_diag, P05_protocols_counts_what_is_listed)

@@ -107,6 +107,23 @@ int ft_connect(const struct ft_kind *kind, const struct ft_addr *addr)
 	return fd;
 }
 
+/* Both bound, and each the other's peer. */
+static int ft_dgram_pair(const struct ft_kind *kind, int *a, int *b)
+{
+	struct ft_addr addr_a, addr_b;
+
+	*a = socket(kind->domain, kind->type, 0);
+	*b = socket(kind->domain, kind->type, 0);
+	if (*a >= 0 && *b >= 0 && !ft_bind_new(*a, kind->domain, &addr_a) &&
+	    !ft_bind_new(*b, kind->domain, &addr_b) &&
+	    !connect(*a, &addr_b.sa, addr_b.len) &&
+	    !connect(*b, &addr_a.sa, addr_a.len))
+		return 0;
+	ft_close(a);
+	ft_close(b);
+	return -1;
+}
+
 int ft_pair(const struct ft_kind *kind, int *a, int *b)
 {
 	struct ft_addr addr;
@@ -122,6 +139,9 @@ int ft_pair(const struct ft_kind *kind, int *a, int *b)
 		*b = fd[1];
 		return 0;
 	}
+
+	if (kind->type == SOCK_DGRAM)
+		return ft_dgram_pair(kind, a, b);
 
 	listener = ft_listener(kind, &addr, 1);
 	if (listener < 0)

@@ -63,7 +63,7 @@
 
 /* How the two ends of a connection came to be. */
 enum ft_how {
-	FT_CONN,	/* bind, listen, connect, accept */
+	FT_CONN,	/* bind, listen, connect, accept; DGRAM: bind, connect */
 	FT_PAIR,	/* socketpair */
 };
 

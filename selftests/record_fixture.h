@@ -19,26 +19,6 @@
 #include "ferry_test.h"
 #include "kselftest_harness.h"
 
-/* ft_pair() for types that do not listen, too. */
-static inline int record_pair(const struct ft_kind *kind, int *a, int *b)
-{
-	struct ft_addr addr_a, addr_b;
-
-	if (kind->how == FT_PAIR || kind->type != SOCK_DGRAM)
-		return ft_pair(kind, a, b);
-
-	*a = socket(kind->domain, kind->type, 0);
-	*b = socket(kind->domain, kind->type, 0);
-	if (*a >= 0 && *b >= 0 && !ft_bind_new(*a, kind->domain, &addr_a) &&
-	    !ft_bind_new(*b, kind->domain, &addr_b) &&
-	    !connect(*a, &addr_b.sa, addr_b.len) &&
-	    !connect(*b, &addr_a.sa, addr_a.len))
-		return 0;
-	ft_close(a);
-	ft_close(b);
-	return -1;
-}
-
 /*
  * Sends records of @len patterned bytes until no more are taken; returns how
  * many were, or -1.
@@ -76,7 +56,7 @@ static inline bool record_next(int fd, int n, size_t len)
 do {									\
 	FT_NEED(variant->kind.domain, variant->kind.type);		\
 	ft_leak_start(&self->leak, variant->kind.domain);		\
-	ASSERT_EQ(0, record_pair(&variant->kind, &self->a, &self->b));	\
+	ASSERT_EQ(0, ft_pair(&variant->kind, &self->a, &self->b));	\
 } while (0)
 
 #define RECORD_TEARDOWN()						\

@@ -20,13 +20,15 @@ checkpatch_exceptions()
 	module/compat\.h CONSTANT_COMPARISON KERNEL_VERSION() looks like a constant on the left to it
 	module/ferry\.h UNCOMMENTED_DEFINITION the kernel-doc comment above the structure describes the lock
 	module/trace\.h TRACE_EVENT_.* fields and prints of a trace event are laid out in columns
-	module/trace\.h OPEN_ENDED_LINE|CODE_INDENT|SPACING TP_STRUCT__entry and kin are lists, not calls
+	module/trace\.h OPEN_ENDED_LINE|CODE_INDENT|SPACING|PARENTHESIS_ALIGNMENT TP_STRUCT__entry and kin are lists, not calls
 	selftests/.* MACRO_WITH_FLOW_CONTROL|MACRO_ARG_REUSE the harness skips and fails by returning; arguments are constants
 	(selftests|tools)/.* CAMELCASE _Alignof and names of libraries
 	(selftests|tools)/.* PREFER_KERNEL_TYPES programs use the types of stdint.h
 	(selftests|tools)/.* NAKED_SSCANF|SSCANF_TO_KSTRTO kstrto*() does not exist outside the kernel
 	(selftests|tools)/.* ENOSYS|USE_NEGATIVE_ERRNO programs compare with what errno holds
 	(selftests|tools)/.* EMBEDDED_FUNCTION_NAME a text that says "usage" need not mean usage()
+	(selftests|tools)/.* PREFER_DEFINED_ATTRIBUTE_MACRO programs do not have the kernel's macros
+	tools/bench/profile\.c AVOID_EXTERNS the interface of QEMU's plugins, which has no package for its header
 	(selftests|tools)/.* USLEEP_RANGE|STRLCPY|STRCPY|STRNCPY advice for kernel code; what it names is not in libc
 	END
 }

@@ -13,7 +13,8 @@ usage: run.sh [options] [-- ferry-bench options]
   --counted            one CPU whose clock counts instructions (default): repeats
                        within 3 %, does not see caches, locks and parallelism
   --parallel           two CPUs at once: for factors only under emulation
-  --twice              run twice, and fail when a cell differs by more than 3 %
+  --twice              run twice, and fail when AF_FERRY, AF_UNIX or pipe differ by
+                       more than 3 % in a cell
   --quick, --only W    as ferry-bench; see its --help and --list
   --kernel RELEASE     as tools/vm/vm (6.12)
   --tree DIR           a kernel built in DIR, as tools/vm/vm
