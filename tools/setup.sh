@@ -36,7 +36,7 @@ packages() {
 			pahole clang lld llvm coccinelle lcov
 		;;
 	bench) # make bench: the plot
-		printf '%s\n' gnuplot-nox python3
+		printf '%s\n' gnuplot-nox python3 libjson-c-dev pkg-config
 		;;
 	*) die "usage: setup.sh [base | check | debug | bench]..." ;;
 	esac

@@ -35,7 +35,7 @@ enum ferry_scope {
  * @sfy_node: IPv6 or v4-mapped address in network byte order; all zero means
  *	this host (connect, sendto) or any local address (bind)
  * @sfy_name: the name, any bytes; it is as long as the address length given to
- *	the system call says, see ferry_name_len(). No NUL is needed or stripped.
+ *	the system call says, see FERRY_ADDR_LEN(). No NUL is needed or stripped.
  *
  * 128 bytes without padding, the same for 32- and 64-bit programs.
  */
@@ -56,7 +56,7 @@ struct sockaddr_ferry {
 #define FERRY_MODE		1	/* __u32: access mode of the bound name, 0..0777 */
 #define FERRY_PASSRIGHTS	2	/* int: 0 makes senders of descriptors fail with EPERM */
 #define FERRY_BROADCAST_POLICY	3	/* int: enum ferry_broadcast_policy */
-#define FERRY_INFO		4	/* struct ferry_info, read-only */
+/* 4 is kept for FERRY_INFO, which does not exist yet: ENOPROTOOPT. */
 
 /*
  * SO_REUSEPORT and SO_ZEROCOPY (int) under the family's own level: before 6.7
@@ -67,7 +67,7 @@ struct sockaddr_ferry {
 #define FERRY_ZEROCOPY		7
 
 /* Control message of level SOL_FERRY that comes with MSG_ERRQUEUE. */
-#define FERRY_RECVERR		5	/* struct sock_extended_err, then the offender's address */
+#define FERRY_RECVERR		5	/* struct sock_extended_err */
 
 /**
  * enum ferry_broadcast_policy - what a broadcast does to a receiver without room
