@@ -197,6 +197,11 @@ TEST_F(peekoff, O23_beyond_the_end)
 	OFFSET(999998);
 }
 
+/* AF_UNIX streams that forget, over a sleep, that the offset has moved. */
+#define STALE_UNIX_STREAM(variant)					\
+	((variant)->kind.domain == AF_UNIX &&				\
+	 (variant)->kind.type == SOCK_STREAM && ft_kernel_before(6, 12))
+
 TEST_F(peekoff, O23_a_peek_waits_for_what_is_ahead)
 {
 	char buf[8] = "";
@@ -205,6 +210,8 @@ TEST_F(peekoff, O23_a_peek_waits_for_what_is_ahead)
 		.flags = MSG_PEEK,
 	};
 
+	if (STALE_UNIX_STREAM(variant))
+		SKIP(return, "keeps the offset with which it fell asleep");
 	ASSERT_EQ(2, send(self->a, "aa", 2, 0));
 	SET(2);
 	ASSERT_EQ(0, ft_start(&call));
@@ -368,6 +375,8 @@ TEST_F(peekoff, O23_offset_changed_while_a_peek_sleeps)
 {
 	int round;
 
+	if (STALE_UNIX_STREAM(variant))
+		SKIP(return, "keeps the offset with which it fell asleep");
 	for (round = 0; round < 20; round++) {
 		char buf[8] = "";
 		struct ft_call call = {
