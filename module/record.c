@@ -208,20 +208,12 @@ static int ferry_record_closed(struct sock *sk, struct sock *to)
 	return -ECONNREFUSED;
 }
 
-/* Send a record to @to, waiting for room; it is used up unless it fails. */
-static int ferry_record_send(struct sock *sk, struct sock *to,
-			     struct ferry_buf *first, long timeo)
+/* Queue a record at @to, waiting for room; it is used up unless that fails. */
+static int ferry_record_deliver(struct sock *sk, struct sock *to,
+				struct ferry_buf *first, long timeo)
 {
 	bool filtered = false;
 	int err;
-
-	if (unlikely(first->rights)) {
-		if (READ_ONCE(ferry_sk(to)->refuse_rights))
-			return -EPERM;
-		err = ferry_inflight_add(first->rights, to);
-		if (err)
-			return err;
-	}
 
 	for (;;) {
 		/* In this order: who closes sets the error before. */
@@ -254,6 +246,27 @@ static int ferry_record_send(struct sock *sk, struct sock *to,
 		if (err)
 			return err;
 	}
+}
+
+/* Send a record to @to, waiting for room; it is used up unless it fails. */
+static int ferry_record_send(struct sock *sk, struct sock *to,
+			     struct ferry_buf *first, long timeo)
+{
+	int err;
+
+	if (likely(!first->rights))
+		return ferry_record_deliver(sk, to, first, timeo);
+
+	if (READ_ONCE(ferry_sk(to)->refuse_rights))
+		return -EPERM;
+	err = ferry_inflight_add(first->rights, to);
+	if (err)
+		return err;
+	err = ferry_record_deliver(sk, to, first, timeo);
+	/* While the caller still holds @to, whose list they are in. */
+	if (err)
+		ferry_inflight_del(first->rights);
+	return err;
 }
 
 /**
