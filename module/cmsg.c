@@ -85,6 +85,7 @@ int ferry_cmsg_send(struct socket *sock, struct msghdr *msg,
 		return 0;
 
 	sockcm_init(&sockc, sock->sk);
+	sockc.mark = from->mark;
 	for_each_cmsghdr(cmsg, msg) {
 		err = -EINVAL;
 		if (!CMSG_OK(msg, cmsg))

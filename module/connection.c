@@ -614,10 +614,8 @@ static void ferry_connect_cancel(struct sock *sk)
 /* Has the peer read all that @sk sent, or gone? */
 static bool ferry_lingered(struct sock *sk, struct sock *peer)
 {
-	struct ferry_sock *fs = ferry_sk(sk);
-
 	/* Every read tells a sender that waits for room. */
-	WRITE_ONCE(fs->nospace, 1);
+	WRITE_ONCE(ferry_sk(sk)->nospace, 1);
 	/* Pairs with ferry_write_space(). */
 	smp_mb();
 	if (READ_ONCE(ferry_sk(peer)->dead))
@@ -625,7 +623,8 @@ static bool ferry_lingered(struct sock *sk, struct sock *peer)
 	if (sk->sk_type == SOCK_STREAM)
 		return READ_ONCE(ferry_sk(peer)->read) ==
 		       READ_ONCE(ferry_sk(peer)->written);
-	return !atomic_read(&fs->unread);
+	/* Empty records too. */
+	return !sk_wmem_alloc_get(sk);
 }
 
 /**

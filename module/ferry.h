@@ -234,8 +234,9 @@ enum ferry_urg {
  * @read alone. On records everything is guarded by @lock.
  *
  * @head: first buffer; the consumer's
- * @read: bytes consumed since the socket was made; the consumer's, published
- *	with release after the last touch of a buffer (byte stream)
+ * @read: byte stream: bytes consumed since the socket was made; the consumer's,
+ *	published with release after the last touch of a buffer. Records: how
+ *	often a reader put one back, so that @written counted it again
  * @urg_at: position of the urgent byte, counted as @written; guarded by @lock
  * @urg_drop: position up to which older urgent bytes are to be left out, when it
  *	lies ahead of @read; guarded by @lock
@@ -488,9 +489,10 @@ void ferry_inflight_del(struct ferry_rights *rights);
 void ferry_inflight_forget(struct sock *sk);
 
 /* filter.c */
+void ferry_filter_dress(struct sk_buff *skb, const struct sock *sk, u32 mark);
 int ferry_filter_record(struct sock *sk, struct sock *to,
 			struct ferry_buf *first, gfp_t gfp);
-struct sk_buff *ferry_filter_bytes(struct sock *sk, struct sock *to,
+struct sk_buff *ferry_filter_bytes(struct sock *sk, struct sock *to, u32 mark,
 				   struct iov_iter *iter, size_t len);
 void ferry_filter_inherit(struct sock *child, const struct sock *listener);
 
@@ -559,6 +561,21 @@ static inline bool ferry_wants_extras(const struct sock *sk)
 static inline bool ferry_wants_txstamp(const struct ferry_sender *from)
 {
 	return from->tsflags & SOF_TIMESTAMPING_TX_RECORD_MASK;
+}
+
+/**
+ * ferry_bound_elsewhere() - is @sk bound to a device that local messages do not use?
+ * @sk: socket
+ *
+ * Local messages go out and come in by the loopback device.
+ *
+ * Return: true if SO_BINDTODEVICE names another one.
+ */
+static inline bool ferry_bound_elsewhere(const struct sock *sk)
+{
+	int dev = READ_ONCE(sk->sk_bound_dev_if);
+
+	return unlikely(dev) && dev != sock_net(sk)->loopback_dev->ifindex;
 }
 
 /* name.c */

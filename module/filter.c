@@ -14,15 +14,30 @@
 
 #include "ferry.h"
 
+/**
+ * ferry_filter_dress() - make a copy of a message fit for any program
+ * @skb: the copy
+ * @sk: sender
+ * @mark: the message's mark
+ *
+ * Programs also look at the device, which local messages count as received by,
+ * and at what lies at a header's offset, which is the payload.
+ */
+void ferry_filter_dress(struct sk_buff *skb, const struct sock *sk, u32 mark)
+{
+	skb->dev = sock_net(sk)->loopback_dev;
+	skb->mark = mark;
+	skb->priority = READ_ONCE(sk->sk_priority);
+	skb_reset_mac_header(skb);
+	skb_reset_network_header(skb);
+	skb_reset_transport_header(skb);
+}
+
 /* Run the filter of @to. Returns what passes of @skb's bytes, or -EPERM. */
-static int ferry_filter_run(struct sock *sk, struct sock *to,
-			    struct sk_buff *skb)
+static int ferry_filter_run(struct sock *to, struct sk_buff *skb)
 {
 	int err;
 
-	skb->dev = sock_net(to)->loopback_dev;
-	skb->mark = READ_ONCE(sk->sk_mark);
-	skb->priority = READ_ONCE(sk->sk_priority);
 	err = sk_filter_trim_cap(to, skb, 1);
 	if (!err)
 		return skb->len;
@@ -66,7 +81,8 @@ int ferry_filter_record(struct sock *sk, struct sock *to,
 	if (!skb)
 		return -ENOMEM;
 	len = skb->len;
-	n = ferry_filter_run(sk, to, skb);
+	ferry_filter_dress(skb, sk, first->mark);
+	n = ferry_filter_run(to, skb);
 	kfree_skb(skb);
 	if (n < 0)
 		return n;
@@ -79,12 +95,13 @@ int ferry_filter_record(struct sock *sk, struct sock *to,
  * ferry_filter_bytes() - show bytes of a stream to the receiver's filter
  * @sk: sender
  * @to: receiver with a filter
+ * @mark: the message's mark
  * @iter: user memory, moved on
  * @len: bytes to take
  *
  * Return: a buffer with what passed, maybe nothing, or -ENOMEM or -EFAULT.
  */
-struct sk_buff *ferry_filter_bytes(struct sock *sk, struct sock *to,
+struct sk_buff *ferry_filter_bytes(struct sock *sk, struct sock *to, u32 mark,
 				   struct iov_iter *iter, size_t len)
 {
 	struct sk_buff *skb;
@@ -96,7 +113,8 @@ struct sk_buff *ferry_filter_bytes(struct sock *sk, struct sock *to,
 		kfree_skb(skb);
 		return ERR_PTR(-EFAULT);
 	}
-	if (ferry_filter_run(sk, to, skb) < 0)
+	ferry_filter_dress(skb, sk, mark);
+	if (ferry_filter_run(to, skb) < 0)
 		skb_trim(skb, 0);
 	return skb;
 }

@@ -485,14 +485,6 @@ void ferry_name_unlisten(struct sock *sk)
 	mutex_unlock(&fn->names_lock);
 }
 
-/* Local messages go by the loopback device: does @sk want another one only? */
-static bool ferry_bound_elsewhere(const struct sock *sk)
-{
-	int dev = READ_ONCE(sk->sk_bound_dev_if);
-
-	return dev && dev != sock_net(sk)->loopback_dev->ifindex;
-}
-
 /* Can the socket take what @sk sends, or its connection? */
 static bool ferry_name_serves(const struct ferry_sock *fs, const struct sock *sk)
 {
@@ -603,6 +595,8 @@ struct sock *ferry_name_find(struct sock *sk, const struct sockaddr_ferry *sa,
 	skb = ferry_record_skb(payload, GFP_KERNEL);
 	if (!skb)
 		return ERR_PTR(-ENOMEM);
+	ferry_filter_dress(skb, sk, payload ? payload->mark :
+					      READ_ONCE(sk->sk_mark));
 	other = ferry_name_try(sk, sa, len, skb);
 	kfree_skb(skb);
 	return other;

@@ -366,11 +366,19 @@ static int ferry_dgram_send(struct sock *sk, struct msghdr *msg,
 	to = ferry_peer_get(sk);
 	if (!to)
 		return -EDESTADDRREQ;
+	err = -ENETUNREACH;
+	if (ferry_bound_elsewhere(sk))
+		goto out;
+	/* As absent, but still the peer: the device may change again. */
+	err = -ECONNREFUSED;
+	if (ferry_bound_elsewhere(to))
+		goto out;
 	err = ferry_record_send(sk, to, first,
 				sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT));
 	if (unlikely(err == -ECONNREFUSED))
 		ferry_dgram_dissolve(sk, to);
 	*used = !err;
+out:
 	sock_put(to);
 	return err;
 }
@@ -507,6 +515,7 @@ static void ferry_record_relink(struct ferry_sock *fs,
 	WRITE_ONCE(fs->sk.sk_peek_off, view->peek_off);
 	/* For those who began to wait meanwhile it is a new one. */
 	WRITE_ONCE(fs->written, fs->written + 1);
+	fs->read++;
 	spin_unlock(&fs->lock);
 	ferry_wake_reader(&fs->sk);
 }

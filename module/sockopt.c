@@ -84,6 +84,11 @@ static int ferry_set_socket(struct socket *sock, int optname, sockptr_t optval,
 		return ferry_set_family(sock, FERRY_REUSEPORT, optval, optlen);
 	case SO_ZEROCOPY:
 		return ferry_set_family(sock, FERRY_ZEROCOPY, optval, optlen);
+	case SO_DETACH_REUSEPORT_BPF:
+		/* The core forgets to ask. */
+		if (sock_flag(sock->sk, SOCK_FILTER_LOCKED))
+			return -EPERM;
+		break;
 #ifdef SO_PASSPIDFD
 	case SO_PASSPIDFD:
 		/* Its helper is not exported: better refused than without effect. */

@@ -29,6 +29,7 @@ static bool ferry_may_append(const struct ferry_buf *buf,
 {
 	return !buf->shut && !from->rights && !ferry_wants_txstamp(from) &&
 	       buf->pid == from->pid && buf->secid == from->secid &&
+	       buf->mark == from->mark &&
 	       uid_eq(buf->uid, from->uid) && gid_eq(buf->gid, from->gid);
 }
 
@@ -38,12 +39,14 @@ static bool ferry_may_append(const struct ferry_buf *buf,
  * @left: bytes to take at most
  * @urgent: it is the one urgent byte
  * @final: with @left bytes taken the message is complete
+ * @passed: a filter has seen it as one, and as one it is queued: there was room
  */
 struct ferry_piece {
 	struct iov_iter	*iter;
 	size_t		left;
 	bool		urgent;
 	bool		final;
+	bool		passed;
 };
 
 /* The bytes are in place: let the reader have them. */
@@ -54,6 +57,8 @@ static void ferry_stream_publish(struct ferry_sock *to, const u8 *data, size_t n
 		ferry_urg_mark(to, *data);
 	/* Pairs with ferry_stream_avail(). */
 	smp_store_release(&to->written, to->written + n);
+	if (unlikely(piece->urgent))
+		ferry_urg_signal(&to->sk);
 }
 
 /* Make room in a buffer that is completely read. */
@@ -174,7 +179,7 @@ static ssize_t ferry_stream_push(struct sock *sk, struct sock *peer,
 		if (n)
 			return n;
 	}
-	if (!ferry_has_room(sk, peer))
+	if (!piece->passed && !ferry_has_room(sk, peer))
 		return -EAGAIN;
 	return ferry_stream_add(sk, to, piece, from);
 }
@@ -191,6 +196,7 @@ static ssize_t ferry_stream_push_filtered(struct sock *sk, struct sock *peer,
 	struct ferry_piece passed = {
 		.urgent = piece->urgent,
 		.final = piece->final && len == piece->left,
+		.passed = true,
 	};
 	struct sk_buff *skb;
 	struct iov_iter iter;
@@ -199,9 +205,14 @@ static ssize_t ferry_stream_push_filtered(struct sock *sk, struct sock *peer,
 
 	if (!ferry_has_room(sk, peer))
 		return -EAGAIN;
-	skb = ferry_filter_bytes(sk, peer, piece->iter, len);
+	skb = ferry_filter_bytes(sk, peer, from->mark, piece->iter, len);
 	if (IS_ERR(skb))
 		return PTR_ERR(skb);
+	/* Descriptors go with the first byte, wherever that goes. */
+	if (!skb->len && from->rights) {
+		ferry_rights_put(from->rights);
+		from->rights = NULL;
+	}
 
 	vec.iov_base = skb->data;
 	vec.iov_len = skb->len;
@@ -212,14 +223,12 @@ static ssize_t ferry_stream_push_filtered(struct sock *sk, struct sock *peer,
 		if (n < 0)
 			break;
 	}
-	/* What did not fit is taken again, and filtered as what it then is. */
-	if (n < 0 && passed.left < skb->len) {
-		n = skb->len - passed.left;
-		iov_iter_revert(piece->iter, len - n);
-		len = n;
-	} else if (n < 0) {
-		iov_iter_revert(piece->iter, len);
-		len = 0;
+	/* After an error the rest was not taken. */
+	if (n < 0) {
+		size_t taken = skb->len - passed.left;
+
+		iov_iter_revert(piece->iter, len - taken);
+		len = taken;
 	}
 	kfree_skb(skb);
 	return len ? len : n;
@@ -275,6 +284,7 @@ static ssize_t ferry_stream_send_plain(struct sock *sk, struct msghdr *msg,
 		     ferry_send_closed(sk, peer) || ferry_stamped(peer) ||
 		     rcu_access_pointer(peer->sk_filter) ||
 		     buf->pid != task_tgid(current) ||
+		     buf->mark != READ_ONCE(sk->sk_mark) ||
 		     !uid_eq(buf->uid, current_uid()) ||
 		     !gid_eq(buf->gid, current_gid())))
 		goto out;
@@ -385,8 +395,6 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 		if (likely(n > 0)) {
 			sent += n;
 			ferry_stream_ready(peer, sk);
-			if (unlikely(piece.urgent))
-				ferry_urg_signal(peer);
 			continue;
 		}
 		err = n;
