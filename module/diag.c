@@ -76,6 +76,57 @@ void ferry_diag_queues(struct sock *sk, struct sock *peer,
 	}
 }
 
+/* What has been queued for a socket since it was made, and how much of it waits. */
+static u64 ferry_diag_total(struct sock *sk, u32 *records)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	const struct ferry_buf *buf;
+	u64 total;
+
+	*records = 0;
+	if (sk->sk_type == SOCK_STREAM)
+		return READ_ONCE(fs->written);
+
+	spin_lock(&fs->lock);
+	/* What a reader put back was counted again. */
+	total = fs->written - fs->read;
+	if (!fs->dead)
+		for (buf = fs->head; buf; buf = buf->next)
+			*records += buf->eor;
+	spin_unlock(&fs->lock);
+	return total;
+}
+
+/**
+ * ferry_diag_info() - FERRY_INFO
+ * @sk: socket
+ * @info: the result
+ *
+ * Context: process.
+ */
+void ferry_diag_info(struct sock *sk, struct ferry_info *info)
+{
+	const struct ferry_addr *addr = ferry_own_addr(sk);
+	struct sock *peer = ferry_diag_peer(sk);
+	struct ferry_diag_rqlen len;
+	u32 unread;
+
+	ferry_diag_queues(sk, peer, &len);
+	memset(info, 0, sizeof(*info));
+	info->fi_state = ferry_state(sk);
+	info->fi_carrier = FERRY_CARRIER_NONE;
+	info->fi_scope = addr ? addr->sa.sfy_scope : FERRY_SCOPE_HOST;
+	info->fi_drops = atomic_read(&sk->sk_drops);
+	info->fi_rqueue = len.fdiag_rqueue;
+	info->fi_wqueue = len.fdiag_wqueue;
+	info->fi_rtotal = ferry_diag_total(sk, &info->fi_rmessages);
+	if (!peer)
+		return;
+	if (ferry_connects(sk))
+		info->fi_wtotal = ferry_diag_total(peer, &unread);
+	sock_put(peer);
+}
+
 /**
  * ferry_diag_uid() - who has a socket
  * @sk: socket

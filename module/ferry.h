@@ -425,6 +425,7 @@ struct ferry_diag_rqlen;
 struct sock *ferry_diag_peer(struct sock *sk);
 void ferry_diag_queues(struct sock *sk, struct sock *peer,
 		       struct ferry_diag_rqlen *len);
+void ferry_diag_info(struct sock *sk, struct ferry_info *info);
 kuid_t ferry_diag_uid(struct sock *sk);
 int ferry_diag_init(void);
 void ferry_diag_exit(void);

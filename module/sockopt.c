@@ -153,7 +153,11 @@ int ferry_getsockopt(struct socket *sock, int level, int optname,
 		     char __user *optval, int __user *optlen)
 {
 	const struct ferry_sock *fs = ferry_sk(sock->sk);
-	int val, len;
+	union {
+		int val;
+		struct ferry_info info;
+	} v;
+	int len, size = sizeof(v.val);
 
 	if (level != SOL_FERRY)
 		return -ENOPROTOOPT;
@@ -164,28 +168,32 @@ int ferry_getsockopt(struct socket *sock, int level, int optname,
 
 	switch (optname) {
 	case FERRY_MODE:
-		val = ferry_name_get_mode(sock->sk);
-		if (val < 0)
-			return val;
+		v.val = ferry_name_get_mode(sock->sk);
+		if (v.val < 0)
+			return v.val;
 		break;
 	case FERRY_PASSRIGHTS:
-		val = !READ_ONCE(fs->refuse_rights);
+		v.val = !READ_ONCE(fs->refuse_rights);
 		break;
 	case FERRY_BROADCAST_POLICY:
-		val = READ_ONCE(fs->broadcast_policy);
+		v.val = READ_ONCE(fs->broadcast_policy);
+		break;
+	case FERRY_INFO:
+		ferry_diag_info(sock->sk, &v.info);
+		size = sizeof(v.info);
 		break;
 	case FERRY_REUSEPORT:
-		val = sock->sk->sk_reuseport;
+		v.val = sock->sk->sk_reuseport;
 		break;
 	case FERRY_ZEROCOPY:
-		val = sock_flag(sock->sk, SOCK_ZEROCOPY);
+		v.val = sock_flag(sock->sk, SOCK_ZEROCOPY);
 		break;
 	default:
 		return -ENOPROTOOPT;
 	}
 
-	len = min_t(int, len, sizeof(val));
-	if (put_user(len, optlen) || copy_to_user(optval, &val, len))
+	len = min(len, size);
+	if (put_user(len, optlen) || copy_to_user(optval, &v, len))
 		return -EFAULT;
 	return 0;
 }

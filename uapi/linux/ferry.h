@@ -56,7 +56,7 @@ struct sockaddr_ferry {
 #define FERRY_MODE		1	/* __u32: access mode of the bound name, 0..0777 */
 #define FERRY_PASSRIGHTS	2	/* int: 0 makes senders of descriptors fail with EPERM */
 #define FERRY_BROADCAST_POLICY	3	/* int: enum ferry_broadcast_policy */
-/* 4 is kept for FERRY_INFO, which does not exist yet: ENOPROTOOPT. */
+#define FERRY_INFO		4	/* struct ferry_info, read only */
 
 /*
  * SO_REUSEPORT and SO_ZEROCOPY (int) under the family's own level: before 6.7
@@ -77,6 +77,46 @@ struct sockaddr_ferry {
 enum ferry_broadcast_policy {
 	FERRY_BROADCAST_DROP		= 0,
 	FERRY_BROADCAST_DISCONNECT	= 1,
+};
+
+/**
+ * enum ferry_carrier - what takes a socket's messages to its peer
+ * @FERRY_CARRIER_NONE: nothing, both are on this host
+ */
+enum ferry_carrier {
+	FERRY_CARRIER_NONE	= 0,
+};
+
+/**
+ * struct ferry_info - FERRY_INFO: what a socket is doing
+ * @fi_state: TCP_CLOSE, TCP_LISTEN, TCP_SYN_SENT (waits for a place in a
+ *	listener's queue) or TCP_ESTABLISHED (has a peer)
+ * @fi_carrier: enum ferry_carrier
+ * @fi_scope: enum ferry_scope of the bound address, FERRY_SCOPE_HOST without
+ * @fi_drops: messages this socket has lost
+ * @fi_rqueue: bytes to be read; of a listener, connections to be accepted
+ * @fi_wqueue: bytes sent and not yet read; of a listener, its backlog
+ * @fi_rmessages: records to be read; 0 on SOCK_STREAM
+ * @fi_pad: 0
+ * @fi_rtotal: what has been queued for this socket since it was made: bytes on
+ *	SOCK_STREAM, else records
+ * @fi_wtotal: what it has queued for its peer, counted alike; 0 on SOCK_DGRAM,
+ *	where nobody counts, and without a peer
+ *
+ * Extended only at its end: getsockopt(2) writes as much as both sides know,
+ * and says how much.
+ */
+struct ferry_info {
+	__u8		fi_state;
+	__u8		fi_carrier;
+	__u16		fi_scope;
+	__u32		fi_drops;
+	__u32		fi_rqueue;
+	__u32		fi_wqueue;
+	__u32		fi_rmessages;
+	__u32		fi_pad;
+	__aligned_u64	fi_rtotal;
+	__aligned_u64	fi_wtotal;
 };
 
 #endif /* _UAPI_LINUX_FERRY_H */
