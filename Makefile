@@ -96,6 +96,8 @@ check:			## build, sparse and all selftests on Linux 6.12 and 6.1
 	@tools/setup.sh base check
 	@tools/check.sh
 
+STRESS_SECONDS ?= 600
+STRESS_ON ?= debug
 .PHONY: check-debug check-kcsan coverage
 check-debug:		## the selftests on a kernel with KASAN, lockdep, kmemleak, ...
 	@tools/setup.sh base check debug
@@ -104,6 +106,13 @@ check-debug:		## the selftests on a kernel with KASAN, lockdep, kmemleak, ...
 check-kcsan:		## the selftests on a kernel that reports data races
 	@tools/setup.sh base check debug
 	@tools/check-kcsan.sh
+
+.PHONY: stress
+stress:			## stress on the debug kernel (STRESS_SECONDS=600, STRESS_ON=kcsan)
+	@tools/setup.sh base check debug
+	@FERRY_STRESS_SECONDS=$$(($(STRESS_SECONDS) / 3)) FERRY_TIMEOUT=$$(($(STRESS_SECONDS) * 2 + 1800)) \
+		tools/check-$(STRESS_ON).sh -t $$(($(STRESS_SECONDS) + 600)) \
+		stress_pairs stress_connect stress_traffic
 
 coverage:		## which lines of the module the selftests reach
 	@tools/setup.sh base check debug

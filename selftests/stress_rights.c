@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Processes that pass each other descriptors, close at random and are killed at
- * random. Afterwards no open file, no socket and no buffer may be left.
+ * random. Afterwards no open file, no socket, no buffer and no descriptor in flight
+ * may be left. Nothing else may open files or use the family meanwhile.
  *
  *	stress_rights [-t SECONDS] [-n PROCESSES] [-s SEED]
  */
 
+#define _GNU_SOURCE
 #include "passenger.h"
 
+#include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <linux/capability.h>
 
 #define SHARED		24	/* sockets every process begins with */
 #define OWN		32	/* descriptors a process may collect */
@@ -183,53 +189,152 @@ static pid_t spawn(unsigned int seed)
 	return pid;
 }
 
-/* Open files of the whole machine. */
+/*
+ * What is left over is counted exactly, though the kernel keeps its counts by
+ * the processor: each part is made to give up what it holds back.
+ */
+
+/*
+ * Open files of the whole machine, without those of this function. A processor
+ * adds its share to the sum when it has changed by a batch of at least 32: open
+ * files there until the sum moves, and its share is 0.
+ */
 static long open_files(void)
 {
-	FILE *f = fopen("/proc/sys/fs/file-nr", "re");
-	long n = -1;
+	int sum = open("/proc/sys/fs/file-nr", O_RDONLY | O_CLOEXEC);
+	int cpus = sysconf(_SC_NPROCESSORS_CONF), cpu, opened = 0, i;
+	static int fd[4096];
+	cpu_set_t all, one;
+	long files = -1;
 
-	if (f) {
-		if (fscanf(f, "%ld", &n) != 1)
-			n = -1;
-		fclose(f);
+	if (sum < 0 || sched_getaffinity(0, sizeof(all), &all))
+		fail("open files");
+	for (cpu = 0; cpu < cpus; cpu++) {
+		long before = -1;
+
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		if (sched_setaffinity(0, sizeof(one), &one))
+			continue;
+		for (;;) {
+			char text[64] = "";
+
+			if (pread(sum, text, sizeof(text) - 1, 0) <= 0)
+				fail("file-nr");
+			files = atol(text);
+			if (before >= 0 && files != before)
+				break;
+			before = files;
+			fd[opened] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+			if (fd[opened++] < 0 || opened == 4096)
+				fail("files to count files");
+		}
 	}
-	return n;
+	sched_setaffinity(0, sizeof(all), &all);
+	for (i = 0; i < opened; i++)
+		close(fd[i]);
+	close(sum);
+	return files - opened - 1;
 }
 
-/* Asks the allocator to give back what it keeps for later. */
-static void shrink_slabs(void)
-{
-	FILE *f;
-
-	f = fopen("/proc/sys/vm/drop_caches", "we");
-	if (f) {
-		fputs("2", f);
-		fclose(f);
-	}
-}
-
-/* Objects in the caches of the family, and the largest number a page holds. */
+/* Objects in the caches of the family: sockets and buffers. */
 static long slab_objects(void)
 {
-	FILE *f = fopen("/proc/slabinfo", "re");
 	long active, total, sum = 0;
-	char line[256], name[64];
+	char line[256], name[64], path[128];
+	FILE *f, *shrink;
 
+	f = fopen("/proc/slabinfo", "re");
 	if (!f)
 		return -1;
 	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%63s %ld %ld", name, &active, &total) != 3 ||
+		    (strncmp(name, "ferry", 5) && strcmp(name, "FERRY")))
+			continue;
+		/* Processors keep pages of their own, and sanitizers objects. */
+		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink",
+			 name);
+		shrink = fopen(path, "we");
+		if (shrink) {
+			fputs("1", shrink);
+			fclose(shrink);
+		}
+	}
+	rewind(f);
+	while (fgets(line, sizeof(line), f))
 		if (sscanf(line, "%63s %ld %ld", name, &active, &total) == 3 &&
 		    (!strncmp(name, "ferry", 5) || !strcmp(name, "FERRY")))
 			sum += active;
-	}
 	fclose(f);
 	return sum;
 }
 
+#define IN_FLIGHT_LIMIT	64
+
+/*
+ * Descriptors in flight that the family still counts against this user: with a
+ * limit and without the right to exceed it, so many fewer can be sent.
+ */
+static int in_flight(void)
+{
+	struct rlimit limit = { IN_FLIGHT_LIMIT, IN_FLIGHT_LIMIT };
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct none[2] = {};
+	int pair[2], sent = 0, status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		fail("fork");
+	if (!pid) {
+		if (socketpair(AF_FERRY, SOCK_STREAM, 0, pair) ||
+		    setrlimit(RLIMIT_NOFILE, &limit) ||
+		    syscall(SYS_capset, &head, none))
+			_exit(255);
+		while (sent <= IN_FLIGHT_LIMIT &&
+		       pass_send(pair[0], "x", 1, &pair[0], 1, NULL,
+				 MSG_DONTWAIT) == 1)
+			sent++;
+		_exit(errno == ETOOMANYREFS && sent <= IN_FLIGHT_LIMIT ?
+		      IN_FLIGHT_LIMIT - sent : 255);
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+	    WEXITSTATUS(status) == 255)
+		fail("descriptors in flight");
+	return WEXITSTATUS(status);
+}
+
+/* What must be the same afterwards. */
+struct left {
+	long sockets;
+	long files;
+	long slab;
+	int in_flight;
+};
+
+static struct left look(void)
+{
+	struct left left;
+
+	left.in_flight = in_flight();
+	left.sockets = ft_ferry_sockets();
+	left.files = open_files();
+	left.slab = slab_objects();
+	return left;
+}
+
+static bool same(const struct left *a, const struct left *b)
+{
+	return a->sockets == b->sockets && a->files == b->files &&
+	       a->slab == b->slab && a->in_flight == b->in_flight;
+}
+
 int main(int argc, char **argv)
 {
-	long files, sockets, slab, files_end, slab_end;
+	struct left before, after;
 	int seconds = 10, processes = 8, option, i;
 	unsigned int state = 1;
 	struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
@@ -258,12 +363,16 @@ int main(int argc, char **argv)
 	pid = calloc(processes, sizeof(*pid));
 	if (counts == MAP_FAILED || !pid)
 		fail("memory");
-	shrink_slabs();
-	files = open_files();
-	sockets = ft_ferry_sockets();
-	slab = slab_objects();
-	if (sockets < 0)
+	before = look();
+	if (before.sockets < 0)
 		fail("no FERRY in /proc/net/protocols");
+	/* The socket of the first look goes a grace period later. */
+	end = ft_now_ms() + 15000;
+	do {
+		after = before;
+		nanosleep(&pause, NULL);
+		before = look();
+	} while (!same(&before, &after) && ft_now_ms() < end);
 
 	for (i = 0; i < SHARED; i += 2) {
 		struct ft_kind kind = random_kind(&state, false);
@@ -308,26 +417,16 @@ int main(int argc, char **argv)
 
 	/* The last references go a grace period later. */
 	end = ft_now_ms() + 15000;
-	while (ft_ferry_sockets() != sockets && ft_now_ms() < end)
+	do {
 		nanosleep(&pause, NULL);
-	while (open_files() > files && ft_now_ms() < end)
-		nanosleep(&pause, NULL);
-	shrink_slabs();
-	files_end = open_files();
-	slab_end = slab_objects();
-	printf("stress_rights: files %ld to %ld, sockets %ld to %ld, slab objects %ld to %ld\n",
-	       files, files_end, sockets, ft_ferry_sockets(), slab, slab_end);
-	if (ft_ferry_sockets() != sockets) {
-		fprintf(stderr, "stress_rights: sockets are left\n");
-		return 1;
-	}
-	/*
-	 * Files are the whole machine's, and a processor keeps some pages of
-	 * each cache whose free objects count as used.
-	 */
-	if (files_end > files + 16 ||
-	    slab_end > slab + 256 * sysconf(_SC_NPROCESSORS_ONLN)) {
-		fprintf(stderr, "stress_rights: files or buffers are left\n");
+		after = look();
+	} while (!same(&before, &after) && ft_now_ms() < end);
+	printf("stress_rights: files %ld to %ld, sockets %ld to %ld\n",
+	       before.files, after.files, before.sockets, after.sockets);
+	printf("stress_rights: objects in slabs %ld to %ld, in flight %d to %d\n",
+	       before.slab, after.slab, before.in_flight, after.in_flight);
+	if (!same(&before, &after)) {
+		fprintf(stderr, "stress_rights: something is left\n");
 		return 1;
 	}
 	return 0;
