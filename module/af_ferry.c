@@ -33,6 +33,7 @@ static void ferry_sock_destruct(struct sock *sk)
 	ferry_inflight_forget(sk);
 	if (fs->addr)
 		ferry_addr_put(fs->addr);
+	put_pid(fs->own_pid);
 	sock_prot_inuse_add(sock_net(sk), sk->sk_prot, -1);
 }
 

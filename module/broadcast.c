@@ -80,7 +80,7 @@ static void ferry_broadcast_one(struct sock *to, void *arg)
 	spin_unlock(&tfs->lock);
 
 	if (wanted && room) {
-		ferry_wake_reader(to);
+		ferry_record_ready(to);
 		return;
 	}
 	if (wanted)
@@ -110,5 +110,7 @@ int ferry_broadcast(struct sock *sk, const struct sockaddr_ferry *sa, int len,
 		return -EACCES;
 	if (first->rights)
 		return -EOPNOTSUPP;
+	/* The receivers' buffers show it as long as they like. */
+	ferry_buf_disown(first);
 	return ferry_name_for_each(sk, sa, len, ferry_broadcast_one, &bc);
 }

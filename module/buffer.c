@@ -107,24 +107,6 @@ struct ferry_buf *ferry_buf_share(struct ferry_buf *buf)
 	return view;
 }
 
-/**
- * ferry_buf_charge() - charge a buffer to its sender and its receiver
- * @buf: buffer with @sk set, or without sender to charge
- * @to: receiver, kept alive by the queue that @buf goes to
- */
-void ferry_buf_charge(struct ferry_buf *buf, struct sock *to)
-{
-	struct sock *sk = buf->sk;
-
-	if (sk) {
-		if (sk->sk_type != SOCK_STREAM)
-			atomic_add(buf->len, &ferry_sk(sk)->unread);
-		refcount_add(buf->truesize, &sk->sk_wmem_alloc);
-	}
-	atomic_add(buf->truesize, &to->sk_rmem_alloc);
-	buf->to = to;
-}
-
 static void ferry_buf_uncharge(struct ferry_buf *buf)
 {
 	struct sock *sk = buf->sk;
@@ -143,6 +125,27 @@ static void ferry_buf_uncharge(struct ferry_buf *buf)
 	sk_free(sk);
 }
 
+/* Is its sender's socket what keeps the process that @buf names? */
+static bool ferry_buf_borrows_pid(const struct ferry_buf *buf)
+{
+	return buf->sk && buf->pid == READ_ONCE(ferry_sk(buf->sk)->own_pid);
+}
+
+/**
+ * ferry_buf_disown() - let a record outlive its sender
+ * @first: record in no queue, charged to nobody
+ */
+void ferry_buf_disown(struct ferry_buf *first)
+{
+	struct ferry_buf *buf;
+
+	for (buf = first; buf; buf = buf->next) {
+		if (ferry_buf_borrows_pid(buf))
+			get_pid(buf->pid);
+		buf->sk = NULL;
+	}
+}
+
 /**
  * ferry_buf_put() - drop a reference
  * @buf: buffer in no queue; freed with all it carries when this was the last
@@ -156,7 +159,8 @@ void ferry_buf_put(struct ferry_buf *buf)
 
 	if (buf->rights)
 		ferry_rights_put(buf->rights);
-	put_pid(buf->pid);
+	if (unlikely(!ferry_buf_borrows_pid(buf)))
+		put_pid(buf->pid);
 	if (buf->from)
 		ferry_addr_put(buf->from);
 	if (buf->to)

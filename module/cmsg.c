@@ -3,8 +3,6 @@
  * What travels beside the payload: credentials, descriptors and the security
  * label, from the sender's control messages to the receiver's.
  */
-#include <linux/security.h>
-
 #include "ferry.h"
 
 DEFINE_STATIC_KEY_FALSE(ferry_passsec_used);
@@ -57,32 +55,38 @@ static int ferry_cmsg_creds(struct socket *sock, struct cmsghdr *cmsg,
 }
 
 /**
- * ferry_cmsg_send() - learn who sends, and what beside the payload
+ * ferry_cmsg_pid() - a process for a buffer to name
+ * @fs: sender's socket; the first process becomes its @own_pid
+ * @pid: process that sends, not known as @own_pid yet
+ *
+ * Return: @pid, with a reference unless it is @own_pid now.
+ */
+struct pid *ferry_cmsg_pid(struct ferry_sock *fs, struct pid *pid)
+{
+	get_pid(pid);
+	if (!READ_ONCE(fs->own_pid) && !cmpxchg(&fs->own_pid, NULL, pid))
+		return pid;
+	/* Another thread of it was first. */
+	if (READ_ONCE(fs->own_pid) == pid)
+		put_pid(pid);
+	return pid;
+}
+
+/**
+ * ferry_cmsg_parse() - what a sender says in control messages
  * @sock: sender's socket
  * @msg: message
- * @from: filled in; to be ended with ferry_cmsg_sent()
+ * @from: filled in for a message without; to be ended with ferry_cmsg_sent()
  *
  * Context: process, may sleep.
  * Return: 0; -EINVAL, -EBADF, -EPERM, -ESRCH or -ENOMEM with nothing to undo.
  */
-int ferry_cmsg_send(struct socket *sock, struct msghdr *msg,
-		    struct ferry_sender *from)
+int ferry_cmsg_parse(struct socket *sock, struct msghdr *msg,
+		     struct ferry_sender *from)
 {
 	struct sockcm_cookie sockc;
 	struct cmsghdr *cmsg;
 	int err = 0;
-
-	from->pid = task_tgid(current);
-	from->pid_ref = NULL;
-	current_uid_gid(&from->uid, &from->gid);
-	from->secid = 0;
-	from->mark = READ_ONCE(sock->sk->sk_mark);
-	from->tsflags = READ_ONCE(sock->sk->sk_tsflags);
-	from->rights = NULL;
-	if (static_branch_unlikely(&ferry_passsec_used))
-		security_current_getsecid_subj(&from->secid);
-	if (likely(!msg->msg_controllen))
-		return 0;
 
 	sockcm_init(&sockc, sock->sk);
 	sockc.mark = from->mark;
@@ -111,33 +115,6 @@ int ferry_cmsg_send(struct socket *sock, struct msghdr *msg,
 	if (err)
 		ferry_cmsg_sent(from);
 	return err;
-}
-
-/**
- * ferry_cmsg_sent() - the send is over
- * @from: what ferry_cmsg_send() filled; descriptors still there are dropped
- */
-void ferry_cmsg_sent(struct ferry_sender *from)
-{
-	put_pid(from->pid_ref);
-	if (from->rights)
-		ferry_rights_put(from->rights);
-}
-
-/**
- * ferry_cmsg_attach() - give a new buffer what belongs to its message
- * @buf: first buffer of the message, in no queue yet
- * @from: the sender; its descriptors move to @buf
- */
-void ferry_cmsg_attach(struct ferry_buf *buf, struct ferry_sender *from)
-{
-	buf->pid = get_pid(from->pid);
-	buf->uid = from->uid;
-	buf->gid = from->gid;
-	buf->secid = from->secid;
-	buf->mark = from->mark;
-	buf->rights = from->rights;
-	from->rights = NULL;
 }
 
 static void ferry_cmsg_describe(const struct ferry_buf *buf,

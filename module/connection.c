@@ -596,11 +596,11 @@ static void ferry_listen_stop(struct sock *listener)
 static void ferry_connect_cancel(struct sock *sk)
 {
 	struct ferry_sock *fs = ferry_sk(sk), *lfs = ferry_sk(fs->listener);
-	struct sock *child;
+	struct sock *child = NULL;
 
 	spin_lock(&lfs->lock);
-	child = fs->child;
-	if (child) {
+	if (sk->sk_state == TCP_SYN_SENT) {
+		child = fs->child;
 		list_del_init(&fs->node);
 		fs->child = NULL;
 		WRITE_ONCE(sk->sk_state, TCP_CLOSE);

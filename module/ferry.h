@@ -41,6 +41,7 @@
 #include <linux/net.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable.h>
+#include <linux/security.h>
 #include <linux/spinlock.h>
 #include <linux/uio.h>
 #include <linux/ferry.h>
@@ -135,7 +136,7 @@ struct ferry_sender {
  * @sk: sender, kept alive by the charge to its sk_wmem_alloc; NULL for a
  *	broadcast, which is charged to the receiver only
  * @to: receiver, charged in sk_rmem_alloc
- * @pid: sender's process
+ * @pid: sender's process, with a reference unless it is the @own_pid of @sk
  * @uid: sender's uid
  * @gid: sender's gid
  * @secid: sender's security label
@@ -203,7 +204,8 @@ enum ferry_urg {
  *	written under lock_sock() and @lock, read under RCU or @lock
  * @listener: a socket that connects: the listener it waits for, with a reference;
  *	a child: its listener while @unaccepted. Guarded by that listener's @lock
- * @child: while waiting, the peer made for this socket; guarded like @listener
+ * @child: while waiting, in the place of the urgent byte: the peer made for this
+ *	socket; guarded like @listener
  * @node: in the listener's @accept_queue (a child) or @connect_queue (a waiting
  *	socket); guarded by the listener's @lock
  * @accept_queue: listener, in the place of the urgent byte: children ready for
@@ -216,11 +218,16 @@ enum ferry_urg {
  * @lock: guards the queue's links, @dead and the listener's queues
  * @dead: released; nothing may be queued any more. Guarded by @lock
  * @unaccepted: in a listener's queue, whose @lock guards it
- * @finished: the peer is released; nothing will be queued any more. Guarded by @lock
+ * @finished: not DGRAM: the peer is released; nothing will be queued any more. Guarded
+ *	by @lock
+ * @own_pid: process that was the first to send here, with a reference that all its
+ *	buffers borrow; NULL before, never changed after
  * @nospace: a sender or a poll found no room and wants to be woken; any context
  *
- * @waiting: readers of a byte stream that wait for any data, not for the low-water
- *	mark; written under recv_lock
+ * @waiting: a reader sleeps until something arrives, whatever the low-water mark, and
+ *	was not woken since; any context
+ * @polled: somebody has waited by poll or epoll, ever
+ * @full: DGRAM: a sender in @senders found no room and was not told since; any context
  * @refuse_rights: FERRY_PASSRIGHTS is 0
  * @broadcast_policy: enum ferry_broadcast_policy
  * @send_lock: serialises senders of a byte stream
@@ -253,11 +260,10 @@ struct ferry_sock {
 	struct ferry_name	*name;
 	struct list_head	name_node;
 	struct sock		*listener;
-	struct sock		*child;
 	struct ferry_vertex	*vertex;
+	u64			place;
 
-	struct list_head	node;
-	struct hlist_node	listed;
+	/* Written by who sends to this socket. */
 	union {
 		struct {
 			struct list_head	accept_queue;
@@ -267,21 +273,35 @@ struct ferry_sock {
 			unsigned long		urg_at;
 			unsigned long		urg_drop;
 			u8			urg_state;
-				u8			urg_byte;
+			u8			urg_byte;
 		};
+		struct sock			*child;
 	};
-
-	u64			place;
+	struct ferry_buf	*tail;
+	unsigned long		written;
+	spinlock_t		lock;
+	atomic_t		unread;
 	struct sock		*peer;
+
+	/* Written by the reader. */
+	struct ferry_buf	*head;
+	unsigned long		read;
+	struct pid		*own_pid;
 	u8			dead;
-	u8			finished;
+	union {
+		u8		finished;
+		u8		full;
+	};
 	u8			unaccepted;
 	u8			nospace;
-	u16			waiting;
+	u8			waiting;
+	u8			polled;
 	u8			refuse_rights;
 	u8			broadcast_policy;
-	atomic_t		unread;
-	spinlock_t		lock;
+	struct hlist_node	listed;
+	struct list_head	node;
+
+	/* By who sends and reads at this end. */
 	union {
 		struct {
 			struct mutex		send_lock;
@@ -292,10 +312,6 @@ struct ferry_sock {
 			wait_queue_entry_t	relay;
 		};
 	};
-	struct ferry_buf	*head;
-	unsigned long		read;
-	struct ferry_buf	*tail;
-	unsigned long		written;
 };
 
 static inline struct ferry_sock *ferry_sk(const struct sock *sk)
@@ -347,7 +363,7 @@ static inline bool ferry_connects(const struct sock *sk)
 static inline int ferry_state(const struct sock *sk)
 {
 	/* Pairs with ferry_set_state(). */
-	return smp_load_acquire(&sk->sk_state);
+	return smp_load_acquire((unsigned char *)&sk->sk_state);
 }
 
 /* ferry_set_state() - enter a state that others may act on without a lock */
@@ -438,28 +454,60 @@ void ferry_proc_net_exit(struct net *net);
  * ferry_copy_from(), ferry_copy_to() - copy_from_iter() and copy_to_iter() for
  * the payload of buffers. The bounds are a buffer's own @cap and @len; without
  * the usercopy check, which would find the slab object of every message again.
+ * @n is at most what @iter has. One range of user memory, what read(2), write(2)
+ * and their kin give, needs no loop.
  */
 static inline size_t ferry_copy_from(u8 *data, size_t n, struct iov_iter *iter)
 {
-	return _copy_from_iter(data, n, iter);
+	if (unlikely(!iter_is_ubuf(iter)))
+		return _copy_from_iter(data, n, iter);
+
+	n -= _copy_from_user(data, iter->ubuf + iter->iov_offset, n);
+	iter->iov_offset += n;
+	iter->count -= n;
+	return n;
 }
 
 static inline size_t ferry_copy_to(const u8 *data, size_t n,
 				   struct iov_iter *iter)
 {
-	return _copy_to_iter(data, n, iter);
+	if (unlikely(!iter_is_ubuf(iter)))
+		return _copy_to_iter(data, n, iter);
+
+	n -= _copy_to_user(iter->ubuf + iter->iov_offset, data, n);
+	iter->iov_offset += n;
+	iter->count -= n;
+	return n;
 }
 
 /* buffer.c */
 struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want);
 struct ferry_buf *ferry_buf_share(struct ferry_buf *buf);
-void ferry_buf_charge(struct ferry_buf *buf, struct sock *to);
+void ferry_buf_disown(struct ferry_buf *first);
 void ferry_buf_put(struct ferry_buf *buf);
 void ferry_buf_put_list(struct ferry_buf *buf);
 bool ferry_queue_purge(struct sock *sk);
 void ferry_queue_finish(struct sock *sk);
 int ferry_buf_init(void);
 void ferry_buf_exit(void);
+
+/**
+ * ferry_buf_charge() - charge a buffer to its sender and its receiver
+ * @buf: buffer with @sk set, or without sender to charge
+ * @to: receiver, kept alive by the queue that @buf goes to
+ */
+static inline void ferry_buf_charge(struct ferry_buf *buf, struct sock *to)
+{
+	struct sock *sk = buf->sk;
+
+	if (sk) {
+		if (sk->sk_type != SOCK_STREAM)
+			atomic_add(buf->len, &ferry_sk(sk)->unread);
+		refcount_add(buf->truesize, &sk->sk_wmem_alloc);
+	}
+	atomic_add(buf->truesize, &to->sk_rmem_alloc);
+	buf->to = to;
+}
 
 /* Socket flags that ask for control messages on every receive. */
 #define FERRY_PASS_FLAGS	(BIT(SOCK_PASSCRED) | BIT(SOCK_PASSSEC))
@@ -472,10 +520,9 @@ static inline bool ferry_cmsg_wanted(const struct socket *sock)
 
 /* cmsg.c */
 DECLARE_STATIC_KEY_FALSE(ferry_passsec_used);
-int ferry_cmsg_send(struct socket *sock, struct msghdr *msg,
-		    struct ferry_sender *from);
-void ferry_cmsg_sent(struct ferry_sender *from);
-void ferry_cmsg_attach(struct ferry_buf *buf, struct ferry_sender *from);
+struct pid *ferry_cmsg_pid(struct ferry_sock *fs, struct pid *pid);
+int ferry_cmsg_parse(struct socket *sock, struct msghdr *msg,
+		     struct ferry_sender *from);
 void ferry_cmsg_take(struct ferry_buf *buf, struct scm_cookie *scm);
 void ferry_cmsg_peek(const struct ferry_buf *buf,
 		     const struct ferry_rights *rights, struct scm_cookie *scm);
@@ -488,6 +535,64 @@ void ferry_rights_put(struct ferry_rights *rights);
 int ferry_inflight_add(struct ferry_rights *rights, struct sock *to);
 void ferry_inflight_del(struct ferry_rights *rights);
 void ferry_inflight_forget(struct sock *sk);
+
+/**
+ * ferry_cmsg_send() - learn who sends, and what beside the payload
+ * @sock: sender's socket
+ * @msg: message
+ * @from: filled in; to be ended with ferry_cmsg_sent()
+ *
+ * Context: process, may sleep.
+ * Return: as ferry_cmsg_parse().
+ */
+static inline int ferry_cmsg_send(struct socket *sock, struct msghdr *msg,
+				  struct ferry_sender *from)
+{
+	from->pid = task_tgid(current);
+	from->pid_ref = NULL;
+	current_uid_gid(&from->uid, &from->gid);
+	from->secid = 0;
+	from->mark = READ_ONCE(sock->sk->sk_mark);
+	from->tsflags = READ_ONCE(sock->sk->sk_tsflags);
+	from->rights = NULL;
+	if (static_branch_unlikely(&ferry_passsec_used))
+		security_current_getsecid_subj(&from->secid);
+	return unlikely(msg->msg_controllen) ?
+	       ferry_cmsg_parse(sock, msg, from) : 0;
+}
+
+/**
+ * ferry_cmsg_sent() - the send is over
+ * @from: what ferry_cmsg_send() filled; descriptors still there are dropped
+ */
+static inline void ferry_cmsg_sent(struct ferry_sender *from)
+{
+	if (unlikely(from->pid_ref))
+		put_pid(from->pid_ref);
+	if (unlikely(from->rights))
+		ferry_rights_put(from->rights);
+}
+
+/**
+ * ferry_cmsg_attach() - give a new buffer what belongs to its message
+ * @buf: first buffer of the message, with @sk set, in no queue yet
+ * @from: the sender; its descriptors move to @buf
+ */
+static inline void ferry_cmsg_attach(struct ferry_buf *buf,
+				     struct ferry_sender *from)
+{
+	/* Without a reference of its own in what all sockets of a process share. */
+	if (likely(from->pid == READ_ONCE(ferry_sk(buf->sk)->own_pid)))
+		buf->pid = from->pid;
+	else
+		buf->pid = ferry_cmsg_pid(ferry_sk(buf->sk), from->pid);
+	buf->uid = from->uid;
+	buf->gid = from->gid;
+	buf->secid = from->secid;
+	buf->mark = from->mark;
+	buf->rights = from->rights;
+	from->rights = NULL;
+}
 
 /* filter.c */
 void ferry_filter_dress(struct sk_buff *skb, const struct sock *sk, u32 mark);
@@ -648,20 +753,139 @@ int ferry_broadcast(struct sock *sk, const struct sockaddr_ferry *sa, int len,
 		    struct ferry_buf *first);
 
 /* poll.c */
-bool ferry_receiver_room(const struct sock *peer, int times);
-bool ferry_has_room(const struct sock *sk, const struct sock *peer);
-bool ferry_writable(const struct sock *sk, const struct sock *peer);
 bool ferry_readable(struct sock *sk, const struct sock *peer);
 bool ferry_nospace(struct sock *sk, struct sock *peer);
 void ferry_wake_reader(struct sock *sk);
-void ferry_stream_ready(struct sock *sk, struct sock *peer);
-void ferry_write_space(struct sock *sk, struct sock *peer);
+void ferry_wake_stream(struct sock *sk, struct sock *peer);
+void ferry_wake_writer(struct sock *sk, struct sock *peer);
 void ferry_wake_state(struct sock *sk, int band);
 void ferry_relay_init(struct ferry_sock *fs);
 void ferry_relay_start(struct sock *sk, struct sock *peer);
 void ferry_relay_stop(struct sock *sk, struct sock *peer);
 __poll_t ferry_poll(struct file *file, struct socket *sock,
 		    struct poll_table_struct *wait);
+
+/*
+ * Is nothing left at @peer that could be read? What is charged then goes away by
+ * no read: a byte stream's last buffer, or what waits in the error queue.
+ */
+static inline bool ferry_drained(const struct sock *peer)
+{
+	const struct ferry_sock *pfs = ferry_sk(peer);
+
+	if (peer->sk_type != SOCK_STREAM)
+		return !READ_ONCE(pfs->head);
+	return READ_ONCE(pfs->written) == READ_ONCE(pfs->read);
+}
+
+/* Has @sk room for its part of what it sends: is @times its charge in bounds? */
+static inline bool ferry_sender_room(const struct sock *sk,
+				     const struct sock *peer, int times)
+{
+	return times * sk_wmem_alloc_get(sk) < READ_ONCE(sk->sk_sndbuf) ||
+	       (sk->sk_type == SOCK_STREAM && ferry_drained(peer));
+}
+
+/**
+ * ferry_receiver_room() - may more be queued at a receiver?
+ * @peer: receiver
+ * @times: its charge so often must be below its buffer: 1 to go on, 2 to begin
+ *	again after there was none
+ *
+ * Return: true if so.
+ */
+static inline bool ferry_receiver_room(const struct sock *peer, int times)
+{
+	return times * atomic_read(&peer->sk_rmem_alloc) <
+	       READ_ONCE(peer->sk_rcvbuf) || ferry_drained(peer);
+}
+
+/**
+ * ferry_has_room() - may @sk queue one more buffer at @peer?
+ * @sk: sender
+ * @peer: receiver
+ *
+ * Both limits may be exceeded by the one buffer that reaches them, and are no
+ * obstacle once everything is read.
+ *
+ * Return: true if so.
+ */
+static inline bool ferry_has_room(const struct sock *sk, const struct sock *peer)
+{
+	return ferry_sender_room(sk, peer, 1) && ferry_receiver_room(peer, 1);
+}
+
+/**
+ * ferry_writable() - is there enough room that a waiting sender should go on?
+ * @sk: sender
+ * @peer: receiver, or NULL to ask for the sender's own buffer only (DGRAM)
+ *
+ * Half of both buffers is free, so that a sender which outruns its reader is
+ * woken once for many buffers, or nothing is left that could be read.
+ *
+ * Return: true if so.
+ */
+static inline bool ferry_writable(const struct sock *sk, const struct sock *peer)
+{
+	return ferry_sender_room(sk, peer, 2) &&
+	       (!peer || ferry_receiver_room(peer, 2));
+}
+
+/* Is there anybody to tell of what was queued at @sk? */
+static inline bool ferry_watched(const struct sock *sk)
+{
+	const struct ferry_sock *fs = ferry_sk(sk);
+
+	/* Pairs with ferry_await() and ferry_poll(): they see the data or we them. */
+	smp_mb();
+	return READ_ONCE(fs->waiting) || READ_ONCE(fs->polled) ||
+	       sock_flag(sk, SOCK_FASYNC);
+}
+
+/* A reader in the wait queue of @sk is about to look for data a last time. */
+static inline void ferry_await(struct sock *sk)
+{
+	WRITE_ONCE(ferry_sk(sk)->waiting, 1);
+	/* Pairs with ferry_watched(). */
+	smp_mb();
+}
+
+/**
+ * ferry_stream_ready() - bytes were queued at a byte stream
+ * @sk: receiver
+ * @peer: who sends to it
+ */
+static inline void ferry_stream_ready(struct sock *sk, struct sock *peer)
+{
+	sk_incoming_cpu_update(sk);
+	if (unlikely(ferry_watched(sk)))
+		ferry_wake_stream(sk, peer);
+}
+
+/**
+ * ferry_record_ready() - a record was queued
+ * @sk: receiver
+ */
+static inline void ferry_record_ready(struct sock *sk)
+{
+	if (unlikely(ferry_watched(sk)))
+		ferry_wake_reader(sk);
+}
+
+/**
+ * ferry_write_space() - @peer has read from what @sk sent
+ * @sk: sender; woken if it waits and there is room again
+ * @peer: reader, or NULL as for ferry_writable()
+ *
+ * To be called after the room was made.
+ */
+static inline void ferry_write_space(struct sock *sk, struct sock *peer)
+{
+	/* Pairs with ferry_nospace(): either it sees the room or we see it. */
+	smp_mb();
+	if (unlikely(READ_ONCE(ferry_sk(sk)->nospace)))
+		ferry_wake_writer(sk, peer);
+}
 
 /* sockopt.c */
 int ferry_setsockopt(struct socket *sock, int level, int optname,

@@ -3,81 +3,15 @@
  * Readiness in one place: what is readable and writable, who is woken when that
  * changes, and the poll mask. Blocking calls, poll, epoll and SIGIO all ask here.
  *
- * A sender always looks for a sleeper after it has queued (skwq_has_sleeper()
- * has the barrier), so that with an edge-triggered epoll every message is an
- * event; a blocked reader leaves the wait queue with the first wake-up, so a
- * burst costs one. A reader looks for a sleeper only when a sender said that it
- * found no room (@nospace).
+ * After it has queued a sender looks whether anybody sleeps (@waiting), has ever
+ * polled (@polled) or wants signals; then it wakes, so that with an edge-triggered
+ * epoll every message is an event. A blocked reader leaves the wait queue with the
+ * first wake-up, so a burst costs one. A reader looks for a sleeper only when a
+ * sender said that it found no room (@nospace).
  */
 #include <linux/poll.h>
 
 #include "ferry.h"
-
-/*
- * Is nothing left at @peer that could be read? What is charged then goes away by
- * no read: a byte stream's last buffer, or what waits in the error queue.
- */
-static bool ferry_drained(const struct sock *peer)
-{
-	const struct ferry_sock *pfs = ferry_sk(peer);
-
-	if (peer->sk_type != SOCK_STREAM)
-		return !READ_ONCE(pfs->head);
-	return READ_ONCE(pfs->written) == READ_ONCE(pfs->read);
-}
-
-/* Has @sk room for its part of what it sends: is @times its charge in bounds? */
-static bool ferry_sender_room(const struct sock *sk, const struct sock *peer,
-			      int times)
-{
-	return times * sk_wmem_alloc_get(sk) < READ_ONCE(sk->sk_sndbuf) ||
-	       (sk->sk_type == SOCK_STREAM && ferry_drained(peer));
-}
-
-/**
- * ferry_receiver_room() - may more be queued at a receiver?
- * @peer: receiver
- * @times: its charge so often must be below its buffer: 1 to go on, 2 to begin
- *	again after there was none
- *
- * Return: true if so.
- */
-bool ferry_receiver_room(const struct sock *peer, int times)
-{
-	return times * atomic_read(&peer->sk_rmem_alloc) <
-	       READ_ONCE(peer->sk_rcvbuf) || ferry_drained(peer);
-}
-
-/**
- * ferry_has_room() - may @sk queue one more buffer at @peer?
- * @sk: sender
- * @peer: receiver
- *
- * Both limits may be exceeded by the one buffer that reaches them, and are no
- * obstacle once everything is read.
- *
- * Return: true if so.
- */
-bool ferry_has_room(const struct sock *sk, const struct sock *peer)
-{
-	return ferry_sender_room(sk, peer, 1) && ferry_receiver_room(peer, 1);
-}
-
-/**
- * ferry_writable() - is there enough room that a waiting sender should go on?
- * @sk: sender
- * @peer: receiver, or NULL to ask for the sender's own buffer only (DGRAM)
- *
- * Half of both buffers is free, so that a sender which outruns its reader is
- * woken once for many buffers, or nothing is left that could be read.
- *
- * Return: true if so.
- */
-bool ferry_writable(const struct sock *sk, const struct sock *peer)
-{
-	return ferry_sender_room(sk, peer, 2) &&
-	       (!peer || ferry_receiver_room(peer, 2));
-}
 
 /**
  * ferry_readable() - is there enough unread for a reader to go on?
@@ -111,6 +45,8 @@ static void ferry_wake_sleepers(struct sock *sk, __poll_t mask)
 {
 	struct socket_wq *wq;
 
+	/* Who waits on sets it again. */
+	WRITE_ONCE(ferry_sk(sk)->waiting, 0);
 	rcu_read_lock();
 	wq = rcu_dereference(sk->sk_wq);
 	if (skwq_has_sleeper(wq))
@@ -135,22 +71,15 @@ void ferry_wake_reader(struct sock *sk)
 }
 
 /**
- * ferry_stream_ready() - bytes arrived at a byte stream
+ * ferry_wake_stream() - bytes arrived at a byte stream that somebody watches
  * @sk: receiver
  * @peer: who sends to it
  *
  * Below the low-water mark only those are woken who are in the middle of a read.
+ * After the barrier of ferry_watched().
  */
-void ferry_stream_ready(struct sock *sk, struct sock *peer)
+void ferry_wake_stream(struct sock *sk, struct sock *peer)
 {
-	sk_incoming_cpu_update(sk);
-	if (likely(READ_ONCE(sk->sk_rcvlowat) == 1 &&
-		   !READ_ONCE(ferry_sk(sk)->urg_state))) {
-		ferry_wake_reader(sk);
-		return;
-	}
-	/* Pairs with ferry_stream_wait_data(): it sees the bytes, or we it. */
-	smp_mb();
 	if (ferry_readable(sk, peer))
 		ferry_wake_reader(sk);
 	else if (READ_ONCE(ferry_sk(sk)->waiting))
@@ -158,22 +87,16 @@ void ferry_stream_ready(struct sock *sk, struct sock *peer)
 }
 
 /**
- * ferry_write_space() - @peer has read from what @sk sent
- * @sk: sender; woken if it waits and there is room again
+ * ferry_wake_writer() - wake those who wait for room, if there is enough
+ * @sk: sender with @nospace set
  * @peer: reader, or NULL as for ferry_writable()
- *
- * To be called after the room was made.
  */
-void ferry_write_space(struct sock *sk, struct sock *peer)
+void ferry_wake_writer(struct sock *sk, struct sock *peer)
 {
-	struct ferry_sock *fs = ferry_sk(sk);
-
-	/* Pairs with ferry_nospace(): either it sees the room or we see it. */
-	smp_mb();
-	if (likely(!READ_ONCE(fs->nospace)) || !ferry_writable(sk, peer))
+	if (!ferry_writable(sk, peer))
 		return;
 
-	WRITE_ONCE(fs->nospace, 0);
+	WRITE_ONCE(ferry_sk(sk)->nospace, 0);
 	ferry_wake(sk, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND, SOCK_WAKE_SPACE,
 		   POLL_OUT);
 }
@@ -256,6 +179,7 @@ void ferry_relay_start(struct sock *sk, struct sock *peer)
 		spin_lock_irqsave(&pfs->senders.lock, flags);
 		if (list_empty(&fs->relay.entry))
 			__add_wait_queue(&pfs->senders, &fs->relay);
+		WRITE_ONCE(pfs->full, 1);
 		spin_unlock_irqrestore(&pfs->senders.lock, flags);
 	}
 	spin_unlock(&fs->lock);
@@ -347,6 +271,9 @@ __poll_t ferry_poll(struct file *file, struct socket *sock,
 	struct ferry_sock *fs = ferry_sk(sk);
 	__poll_t mask = 0;
 
+	/* Before sock_poll_wait(), whose barrier pairs with ferry_watched(). */
+	if (!poll_does_not_wait(wait) && !READ_ONCE(fs->polled))
+		WRITE_ONCE(fs->polled, 1);
 	sock_poll_wait(file, sock, wait);
 
 	if (READ_ONCE(sk->sk_err) || !skb_queue_empty_lockless(&sk->sk_error_queue))

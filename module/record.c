@@ -132,9 +132,11 @@ out:
 	return err;
 }
 
-/* Could a sender to @to go on? */
+/* Could a sender to @to go on? If not it will be woken. */
 static bool ferry_record_may_send(struct sock *sk, struct sock *to)
 {
+	if (!ferry_connects(sk))
+		WRITE_ONCE(ferry_sk(to)->full, 1);
 	return !ferry_nospace(sk, to) || ferry_send_closed(sk, to) ||
 	       READ_ONCE(sk->sk_err);
 }
@@ -237,7 +239,7 @@ static int ferry_record_deliver(struct sock *sk, struct sock *to,
 		}
 		err = ferry_record_queue(sk, to, first);
 		if (likely(!err)) {
-			ferry_wake_reader(to);
+			ferry_record_ready(to);
 			return 0;
 		}
 		if (err != -EAGAIN)
@@ -517,7 +519,7 @@ static void ferry_record_relink(struct ferry_sock *fs,
 	WRITE_ONCE(fs->written, fs->written + 1);
 	fs->read++;
 	spin_unlock(&fs->lock);
-	ferry_wake_reader(&fs->sk);
+	ferry_record_ready(&fs->sk);
 }
 
 /*
@@ -576,11 +578,15 @@ static void ferry_view_put(struct ferry_view *view)
 }
 
 /* Copy @n bytes of the record to the reader. */
-static int ferry_record_copy(const struct ferry_view *view, struct msghdr *msg,
-			     size_t n)
+static inline int ferry_record_copy(const struct ferry_view *view,
+				    struct msghdr *msg, size_t n)
 {
 	const struct ferry_buf *buf = view->first;
 	size_t off = view->skip;
+
+	if (likely(buf->eor))
+		return likely(ferry_copy_to(buf->data + off, n, &msg->msg_iter) == n) ?
+		       0 : -EFAULT;
 
 	for (; n; buf = buf->next) {
 		size_t part;
@@ -602,6 +608,7 @@ static int ferry_record_copy(const struct ferry_view *view, struct msghdr *msg,
 static bool ferry_record_settled(struct sock *sk, struct sock *peer,
 				 unsigned long seen)
 {
+	ferry_await(sk);
 	return READ_ONCE(ferry_sk(sk)->written) != seen ||
 	       READ_ONCE(sk->sk_err) ||
 	       (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
@@ -647,13 +654,14 @@ static void ferry_record_write_space(struct sock *sk, struct sock *peer)
 		ferry_write_space(peer, sk);
 		return;
 	}
-	/* Pairs with set_current_state() of those who find no room. */
+	/* Pairs with the barriers of those who find no room and set @full. */
 	smp_mb();
-	/* After the barrier: waitqueue_active() sees them, or they the room. */
-	if (unlikely(waitqueue_active(&fs->senders)) &&
-	    ferry_receiver_room(sk, 2))
-		wake_up_interruptible_poll(&fs->senders, EPOLLOUT | EPOLLWRNORM |
-							 EPOLLWRBAND);
+	if (likely(!READ_ONCE(fs->full)) || !ferry_receiver_room(sk, 2))
+		return;
+	/* Who waits on sets it again. */
+	WRITE_ONCE(fs->full, 0);
+	wake_up_interruptible_poll(&fs->senders, EPOLLOUT | EPOLLWRNORM |
+						 EPOLLWRBAND);
 }
 
 /* The reader is done with a record it took out of the queue. */
@@ -668,14 +676,15 @@ static void ferry_record_consume(struct sock *sk, struct sock *peer,
 }
 
 /* Fill in everything about a record but its bytes. */
-static void ferry_record_describe(struct socket *sock, struct msghdr *msg,
-				  const struct ferry_buf *first)
+static inline void ferry_record_describe(struct socket *sock,
+					 struct msghdr *msg,
+					 const struct ferry_buf *first)
 {
-	if (msg->msg_name && sock->type == SOCK_DGRAM)
+	if (unlikely(msg->msg_name) && sock->type == SOCK_DGRAM)
 		msg->msg_namelen = ferry_addr_copy(msg->msg_name, first->from);
 	if (unlikely(ferry_wants_extras(sock->sk)))
 		ferry_recv_extras(sock->sk, msg, first);
-	if (first->msg_eor && (sock->type == SOCK_SEQPACKET || !first->len))
+	if (unlikely(first->msg_eor) && (sock->type == SOCK_SEQPACKET || !first->len))
 		msg->msg_flags |= MSG_EOR;
 }
 

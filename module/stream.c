@@ -280,7 +280,7 @@ static ssize_t ferry_stream_send_plain(struct sock *sk, struct msghdr *msg,
 	to = ferry_sk(peer);
 	mutex_lock(&fs->send_lock);
 	buf = to->tail;
-	if (unlikely(!buf || buf->shut || READ_ONCE(sk->sk_err) ||
+	if (unlikely(!buf || buf->shut ||
 		     ferry_send_closed(sk, peer) || ferry_stamped(peer) ||
 		     rcu_access_pointer(peer->sk_filter) ||
 		     buf->pid != task_tgid(current) ||
@@ -303,18 +303,12 @@ out:
 	return n;
 }
 
-/**
- * ferry_stream_sendmsg() - send bytes
- * @sock: socket
- * @msg: message
- * @len: its bytes
- *
- * A call is one piece as long as it need not wait for room.
- *
- * Context: process, may sleep.
- * Return: bytes queued, or an error when there are none.
+/*
+ * Send a message of any kind. A call is one piece as long as it need not wait
+ * for room. Apart from ferry_stream_sendmsg(), which would pay for its frame.
  */
-int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
+static noinline int ferry_stream_send(struct socket *sock, struct msghdr *msg,
+				      size_t len)
 {
 	struct sock *sk = sock->sk;
 	struct ferry_sock *fs = ferry_sk(sk);
@@ -322,23 +316,13 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	size_t urgent = len && (msg->msg_flags & MSG_OOB) ? 1 : 0;
 	struct ferry_piece piece = { .iter = &msg->msg_iter };
 	struct ferry_sender from;
+	size_t sent = 0;
 	struct sock *peer;
-	size_t sent;
 	long timeo;
 	int err;
 
-	if (likely(ferry_connected(sk))) {
-		sent = ferry_stream_send_plain(sk, msg, len);
-		if (likely(sent)) {
-			ferry_debug(sk, "send", sent);
-			return sent;
-		}
-	}
-	sent = 0;
-
 	if (ferry_wants_zerocopy(sk, msg))
-		return ferry_zerocopy_send(sock, msg, len,
-					   ferry_stream_sendmsg);
+		return ferry_zerocopy_send(sock, msg, len, ferry_stream_send);
 
 	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
 	if (unlikely(!ferry_connected(sk))) {
@@ -420,6 +404,29 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 			send_sig(SIGPIPE, current, 0);
 	}
 	return sent ? sent : err;
+}
+
+/**
+ * ferry_stream_sendmsg() - send bytes
+ * @sock: socket
+ * @msg: message
+ * @len: its bytes
+ *
+ * Context: process, may sleep.
+ * Return: bytes queued, or an error when there are none.
+ */
+int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
+{
+	struct sock *sk = sock->sk;
+	ssize_t sent;
+
+	if (unlikely(!ferry_connected(sk)))
+		return ferry_stream_send(sock, msg, len);
+	sent = ferry_stream_send_plain(sk, msg, len);
+	if (unlikely(!sent))
+		return ferry_stream_send(sock, msg, len);
+	ferry_debug(sk, "send", sent);
+	return sent;
 }
 
 /* Unread bytes. What they are made of may be looked at. */
@@ -527,6 +534,13 @@ static bool ferry_stream_more(const struct ferry_sock *fs, unsigned long at)
 	return written != READ_ONCE(fs->read) && (long)(written - at) > 0;
 }
 
+/* The same, and who sends more wakes the reader. */
+static bool ferry_stream_await(struct ferry_sock *fs, unsigned long at)
+{
+	ferry_await(&fs->sk);
+	return ferry_stream_more(fs, at);
+}
+
 /*
  * Wait for unread bytes behind position @at; @peeked were shown by this call.
  * Returns 0 to try again.
@@ -539,7 +553,7 @@ static int ferry_stream_wait_data(struct sock *sk, struct sock *peer,
 	long left;
 
 	left = wait_event_interruptible_timeout(*wq,
-						ferry_stream_more(fs, at) ||
+						ferry_stream_await(fs, at) ||
 						ferry_stream_peeked_all(peer, peeked) ||
 						ferry_recv_closed(sk, peer) ||
 						READ_ONCE(sk->sk_err),
@@ -603,14 +617,11 @@ static ssize_t ferry_stream_recv_plain(struct socket *sock, struct msghdr *msg,
 		goto out;
 
 	buf = ferry_stream_first(fs);
-	if (unlikely(buf->rights || buf->txstamp))
+	avail = min_t(unsigned long, avail, len);
+	/* One with descriptors or a stamp is shut. */
+	if (unlikely(buf->shut || READ_ONCE(buf->len) - buf->off < avail))
 		goto out;
-	n = min3(avail, (unsigned long)len,
-		 (unsigned long)READ_ONCE(buf->len) - buf->off);
-	if (n < len && n < avail) {
-		n = 0;
-		goto out;
-	}
+	n = avail;
 	n = ferry_copy_to(buf->data + buf->off, n, &msg->msg_iter);
 	ferry_stream_consume(fs, buf, n);
 out:
@@ -628,20 +639,12 @@ static bool ferry_same_sender(const struct ferry_buf *buf,
 	       gid_eq(buf->gid, scm->creds.gid);
 }
 
-/**
- * ferry_stream_recvmsg() - receive bytes
- * @sock: socket
- * @msg: where to
- * @len: bytes wanted
- * @flags: MSG_PEEK, MSG_WAITALL, MSG_DONTWAIT, MSG_TRUNC, MSG_OOB
- *
- * With MSG_TRUNC bytes are taken and thrown away, as TCP does.
- *
- * Context: process, may sleep.
- * Return: bytes received, 0 at the end of the stream, or an error.
+/*
+ * Receive in any way. Apart from ferry_stream_recvmsg(), which would pay for
+ * its frame.
  */
-int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
-			 int flags)
+static noinline int ferry_stream_recv(struct socket *sock, struct msghdr *msg,
+				      size_t len, int flags)
 {
 	struct sock *sk = sock->sk;
 	struct ferry_sock *fs = ferry_sk(sk);
@@ -655,13 +658,6 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 	long timeo;
 	int err = 0;
 
-	if (likely(ferry_connected(sk))) {
-		copied = ferry_stream_recv_plain(sock, msg, len, flags);
-		if (likely(copied)) {
-			ferry_debug(sk, "receive", copied);
-			return copied;
-		}
-	}
 	if (unlikely(flags & MSG_ERRQUEUE))
 		return ferry_recv_errors(sk, msg, len);
 
@@ -714,12 +710,10 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 			if (!timeo)
 				break;
 			at = fs->read + skip;
-			WRITE_ONCE(fs->waiting, fs->waiting + 1);
 			mutex_unlock(&fs->recv_lock);
 			err = ferry_stream_wait_data(sk, peer, at,
 						     peek ? copied : 0, &timeo);
 			mutex_lock(&fs->recv_lock);
-			WRITE_ONCE(fs->waiting, fs->waiting - 1);
 			/* Another reader may have taken what was peeked at. */
 			skip = max_t(long, at - fs->read, 0);
 			if (peek && !copied)
@@ -781,4 +775,31 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 		scm_recv(sock, msg, &scm, flags);
 	ferry_debug(sk, "receive", copied ? copied : err);
 	return copied ? copied : err;
+}
+
+/**
+ * ferry_stream_recvmsg() - receive bytes
+ * @sock: socket
+ * @msg: where to
+ * @len: bytes wanted
+ * @flags: MSG_PEEK, MSG_WAITALL, MSG_DONTWAIT, MSG_TRUNC, MSG_OOB
+ *
+ * With MSG_TRUNC bytes are taken and thrown away, as TCP does.
+ *
+ * Context: process, may sleep.
+ * Return: bytes received, 0 at the end of the stream, or an error.
+ */
+int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
+			 int flags)
+{
+	struct sock *sk = sock->sk;
+	ssize_t copied;
+
+	if (unlikely(!ferry_connected(sk)))
+		return ferry_stream_recv(sock, msg, len, flags);
+	copied = ferry_stream_recv_plain(sock, msg, len, flags);
+	if (unlikely(!copied))
+		return ferry_stream_recv(sock, msg, len, flags);
+	ferry_debug(sk, "receive", copied);
+	return copied;
 }
