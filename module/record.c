@@ -180,6 +180,15 @@ static int ferry_record_wait_room(struct sock *sk, struct sock *to, long *timeo)
 	return err;
 }
 
+/*
+ * The message was not sent: who has it may send it again. io_uring does, from
+ * where it finds the iterator.
+ */
+static void ferry_record_unsent(struct msghdr *msg, size_t len)
+{
+	iov_iter_revert(&msg->msg_iter, len - iov_iter_count(&msg->msg_iter));
+}
+
 /* Make a record complete with what belongs to it beside its bytes. */
 static struct ferry_buf *ferry_record_prepare(struct sock *sk,
 					      struct msghdr *msg, size_t len,
@@ -328,6 +337,7 @@ out:
 	ferry_debug(sk, "send", err ? err : len);
 	if (likely(!err))
 		return len;
+	ferry_record_unsent(msg, len);
 	if (err == -EPIPE && !(msg->msg_flags & MSG_NOSIGNAL))
 		send_sig(SIGPIPE, current, 0);
 	return err;
@@ -428,7 +438,10 @@ int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	}
 	ferry_cmsg_sent(&from);
 	ferry_debug(sk, "send", err ? err : len);
-	return err ? err : len;
+	if (likely(!err))
+		return len;
+	ferry_record_unsent(msg, len);
+	return err;
 }
 
 /* Length of the record that begins with @buf; its last buffer in @last. */
