@@ -221,6 +221,14 @@ int64_t ft_now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+int64_t ft_ticks_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 static void ft_pause(void)
 {
 	struct timespec ts = { .tv_nsec = 200 * 1000 };
@@ -709,7 +717,7 @@ long ft_ferry_sockets(void)
 
 void ft_leak_start(struct ft_leak *leak, int domain)
 {
-	int64_t end = ft_now_ms() + 2000;
+	int64_t end = ft_now_ms() + FT_LONG_MS;
 
 	leak->domain = domain;
 	leak->fds = ft_count_fds();
@@ -723,7 +731,7 @@ void ft_leak_start(struct ft_leak *leak, int domain)
 
 bool ft_leak_check(struct ft_leak *leak)
 {
-	int64_t end = ft_now_ms() + 5000;
+	int64_t end = ft_now_ms() + FT_LONG_MS;
 	int fds = ft_count_fds();
 	long sockets;
 

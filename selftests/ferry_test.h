@@ -55,11 +55,10 @@
 #define FT_LONG_MS	20000
 
 /*
- * The least that a timeout of @ms takes. The kernel counts ticks, of up to 10 ms,
- * from the last one it has seen: a machine that was kept from running has seen
- * none for a while, and comes out early by as much.
+ * The least that a timeout of @ms takes by ft_ticks_ms(): the kernel counts it in
+ * ticks of up to 10 ms, and the first and the last may be parts of one.
  */
-#define FT_WAITED(ms)	((ms) / 2)
+#define FT_WAITED(ms)	((ms) - 20)
 
 /* How the two ends of a connection came to be. */
 enum ft_how {
@@ -125,6 +124,11 @@ bool ft_wait_inq(int fd, int bytes);
 
 /* Milliseconds of CLOCK_MONOTONIC. */
 int64_t ft_now_ms(void);
+/*
+ * The time of the last tick that the kernel has seen, as its timeouts are counted:
+ * a machine that was kept from running is late with both alike.
+ */
+int64_t ft_ticks_ms(void);
 
 /*
  * Patterned data: byte n of a stream is a function of n, so that a loss, a
