@@ -1029,6 +1029,36 @@ TEST_F(rights, X01_refused_by_the_receiver)
 	EXPECT_TRUE(witness_gone(&self->witness));
 }
 
+TEST_F(rights, X01_refused_before_accept)
+{
+	struct ft_addr addr;
+	socklen_t len = sizeof(int);
+	int off = 0, value = -1, l, a, b;
+	char c;
+
+	if (variant->kind.domain != AF_FERRY ||
+	    variant->kind.type == SOCK_DGRAM || variant->kind.how != FT_CONN)
+		SKIP(return, "a connection of AF_FERRY to accept");
+	l = ft_listener(&variant->kind, &addr, 2);
+	ASSERT_LE(0, l);
+	ASSERT_EQ(0, setsockopt(l, SOL_FERRY, FERRY_PASSRIGHTS, &off,
+				sizeof(off)));
+	a = ft_connect(&variant->kind, &addr);
+	ASSERT_LE(0, a);
+	/* What the listener refuses its connections refuse from the start. */
+	EXPECT_ERR(EPERM, pass_send(a, "x", 1, &self->witness.out, 1, NULL, 0));
+	EXPECT_EQ(1, send(a, "y", 1, 0));
+	b = accept(l, NULL, NULL);
+	ASSERT_LE(0, b);
+	ASSERT_EQ(0, getsockopt(b, SOL_FERRY, FERRY_PASSRIGHTS, &value, &len));
+	EXPECT_EQ(0, value);
+	EXPECT_EQ(1, recv(b, &c, 1, 0));
+	ft_close(&a);
+	ft_close(&b);
+	ft_close(&l);
+	EXPECT_TRUE(witness_gone(&self->witness));
+}
+
 /* Peek, read, close and send at once. */
 
 struct churner {
