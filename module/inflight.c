@@ -30,7 +30,7 @@
  * struct ferry_vertex - what the graph knows of a socket
  * @queue: &struct ferry_rights in the socket's queue that carry sockets
  * @todo: in the list of sockets that a search has still to visit
- * @round: the last search that came by
+ * @round: the last search that came by, 0 when none did
  * @sk: the socket
  *
  * Made when a socket first takes part and freed with it; all guarded by
@@ -39,7 +39,7 @@
 struct ferry_vertex {
 	struct list_head	queue;
 	struct list_head	todo;
-	u32			round;
+	u64			round;
 	struct sock		*sk;
 };
 
@@ -134,7 +134,7 @@ static struct ferry_vertex *ferry_vertex(struct sock *sk)
 
 /* Mark the sockets among @rights as to be visited. Returns whether one is @to. */
 static bool ferry_visit_rights(const struct ferry_rights *rights,
-			       struct list_head *todo, u32 round,
+			       struct list_head *todo, u64 round,
 			       const struct sock *to,
 			       const struct sock *listener)
 {
@@ -158,7 +158,7 @@ static bool ferry_visit_rights(const struct ferry_rights *rights,
 }
 
 static bool ferry_visit_queue(const struct ferry_sock *fs,
-			      struct list_head *todo, u32 round,
+			      struct list_head *todo, u64 round,
 			      const struct sock *to,
 			      const struct sock *listener)
 {
@@ -176,7 +176,7 @@ static bool ferry_visit_queue(const struct ferry_sock *fs,
 static bool ferry_reaches(const struct ferry_rights *rights,
 			  const struct sock *to, const struct sock *listener)
 {
-	static u32 round;
+	static u64 round;
 	LIST_HEAD(todo);
 	bool found;
 
@@ -192,6 +192,7 @@ static bool ferry_reaches(const struct ferry_rights *rights,
 		list_del(&vertex->todo);
 		fs = ferry_sk(vertex->sk);
 		found = ferry_visit_queue(fs, &todo, round, to, listener);
+		cond_resched();
 
 		spin_lock(&fs->lock);
 		if (fs->sk.sk_state != TCP_LISTEN) {
@@ -254,7 +255,8 @@ int ferry_inflight_add(struct ferry_rights *rights, struct sock *to)
 	 */
 	err = -ELOOP;
 	if (ferry_reaches(rights, to,
-			  READ_ONCE(fs->unaccepted) ? fs->listener : NULL))
+			  READ_ONCE(fs->unaccepted) ?
+			  READ_ONCE(fs->listener) : NULL))
 		goto out_uncharge;
 
 	list_add_tail(&rights->node, &fs->vertex->queue);
