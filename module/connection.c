@@ -207,6 +207,7 @@ static int ferry_connect_start(struct socket *sock, struct sockaddr *uaddr,
 	if (len == FERRY_ADDR_HDR)
 		return -EINVAL;
 
+again:
 	listener = ferry_name_find(sk, (struct sockaddr_ferry *)uaddr, len, NULL);
 	if (IS_ERR(listener))
 		return PTR_ERR(listener);
@@ -219,10 +220,11 @@ static int ferry_connect_start(struct socket *sock, struct sockaddr *uaddr,
 
 	spin_lock(&lfs->lock);
 	if (listener->sk_state != TCP_LISTEN) {
+		/* It has stopped since; another of the name may still listen. */
 		spin_unlock(&lfs->lock);
 		sock_put(child);
-		err = -ECONNREFUSED;
-		goto out_put;
+		sock_put(listener);
+		goto again;
 	}
 	sock->state = SS_CONNECTING;
 	if (ferry_has_place(listener, child->sk_uid)) {

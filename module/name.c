@@ -514,16 +514,18 @@ static struct sock *ferry_name_pick(const struct ferry_name *name,
 {
 	struct ferry_sock *fs, *any = NULL;
 	struct sock *member;
+	bool serves = false;
 	u32 hash;
 
 	list_for_each_entry_rcu(fs, &name->socks, name_node) {
 		any = fs;
-		if (ferry_name_serves(fs, sk))
+		serves = ferry_name_serves(fs, sk);
+		if (serves)
 			break;
 	}
 	if (!any)
 		return NULL;
-	if (!ferry_name_serves(any, sk))
+	if (!serves)
 		/* A datagram socket with another peer will say so itself. */
 		return sk->sk_type == SOCK_DGRAM &&
 		       !ferry_bound_elsewhere(&any->sk) ? &any->sk : NULL;
@@ -535,7 +537,10 @@ static struct sock *ferry_name_pick(const struct ferry_name *name,
 	/* A datagram's sender keeps its receiver, so its order is kept. */
 	hash = sk->sk_type == SOCK_DGRAM ? hash_ptr(sk, 32) : get_random_u32();
 	member = reuseport_select_sock(&any->sk, hash, skb, 0);
-	return member ? member : &any->sk;
+	/* It may be bound elsewhere, or join the group before it listens. */
+	if (!IS_ERR_OR_NULL(member) && ferry_name_serves(ferry_sk(member), sk))
+		return member;
+	return &any->sk;
 }
 
 static struct sock *ferry_name_try(struct sock *sk,
@@ -554,9 +559,12 @@ static struct sock *ferry_name_try(struct sock *sk,
 	} else if (!ferry_name_permitted(sock_net(sk), name)) {
 		other = ERR_PTR(-EACCES);
 	} else {
-		other = ferry_name_pick(name, sk, skb);
-		if (!other || (!IS_ERR(other) &&
-			       !refcount_inc_not_zero(&other->sk_refcnt)))
+		/* One that is being freed has left the name: look again. */
+		do {
+			other = ferry_name_pick(name, sk, skb);
+		} while (!IS_ERR_OR_NULL(other) &&
+			 !refcount_inc_not_zero(&other->sk_refcnt));
+		if (!other)
 			other = ERR_PTR(-ECONNREFUSED);
 	}
 	rcu_read_unlock();

@@ -219,6 +219,54 @@ TEST_F(group, O35_a_member_that_goes_gets_nothing)
 	}
 }
 
+/* A member that listens, closes, listens ... */
+struct comer {
+	pthread_t thread;
+	const struct ft_kind *kind;
+	struct ft_addr addr;
+	atomic_bool stop;
+	bool failed;
+};
+
+static void *come_and_go(void *arg)
+{
+	struct comer *c = arg;
+
+	while (!atomic_load(&c->stop)) {
+		int fd = group_join(c->kind, &c->addr);
+
+		c->failed |= fd < 0;
+		ft_close(&fd);
+	}
+	return NULL;
+}
+
+TEST_F(group, O35_nobody_is_refused_while_a_member_listens)
+{
+	struct comer c = { .kind = &variant->kind };
+	int i, fd, b;
+
+	if (variant->kind.domain != AF_FERRY ||
+	    variant->kind.type == SOCK_DGRAM)
+		SKIP(return, "TCP resets who meets a closing member");
+	MEMBERS(1);
+	ASSERT_EQ(0, ft_nonblock(self->fd[0], true));
+	c.addr = self->addr;
+	ASSERT_EQ(0, pthread_create(&c.thread, NULL, come_and_go, &c));
+	for (i = 0; i < 4000; i++) {
+		fd = ft_connect(&variant->kind, &self->addr);
+		if (fd < 0)
+			break;
+		ft_close(&fd);
+		while ((b = accept(self->fd[0], NULL, NULL)) >= 0)
+			ft_close(&b);
+	}
+	EXPECT_EQ(4000, i);
+	atomic_store(&c.stop, true);
+	pthread_join(c.thread, NULL);
+	EXPECT_FALSE(c.failed);
+}
+
 TEST_F(group, O35_last_one_out_frees_the_name)
 {
 	int fd = socket(variant->kind.domain, variant->kind.type, 0);
