@@ -352,15 +352,18 @@ static void ferry_dgram_set_peer(struct sock *sk, struct sock *peer)
 
 	spin_lock(&fs->lock);
 	old = fs->peer;
+	/* Before there can be an entry at the new peer. */
+	if (old)
+		ferry_relay_stop(sk, old);
 	WRITE_ONCE(fs->peer, peer);
 	WRITE_ONCE(sk->sk_state, peer ? TCP_ESTABLISHED : TCP_CLOSE);
 	spin_unlock(&fs->lock);
 
-	if (old) {
-		ferry_relay_stop(sk, old);
-		/* Datagram sockets are freed after a grace period. */
+	/* Who waits for room at the old peer may have it at the new one. */
+	ferry_wake_state(sk, POLL_OUT);
+	/* Datagram sockets are freed after a grace period. */
+	if (old)
 		sock_put(old);
-	}
 }
 
 /**

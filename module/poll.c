@@ -188,14 +188,16 @@ void ferry_relay_start(struct sock *sk, struct sock *peer)
 }
 
 /**
- * ferry_relay_stop() - @peer is no longer the peer of @sk
- * @sk: datagram socket
- * @peer: its former peer, still referenced
+ * ferry_relay_stop() - @peer is about to be no longer the peer of @sk
+ * @sk: datagram socket; the caller holds its @lock
+ * @peer: its peer
  */
 void ferry_relay_stop(struct sock *sk, struct sock *peer)
 {
 	struct ferry_sock *fs = ferry_sk(sk), *pfs = ferry_sk(peer);
 	unsigned long flags;
+
+	lockdep_assert_held(&fs->lock);
 
 	spin_lock_irqsave(&pfs->senders.lock, flags);
 	list_del_init(&fs->relay.entry);

@@ -269,6 +269,33 @@ TEST_F(ferry_record, E05_room_is_an_edge)
 	ft_close(&ep);
 }
 
+TEST_F(ferry_record, E05_another_peer_with_room_is_an_event)
+{
+	struct ft_call call = { .fn = ft_do_poll, .events = POLLOUT };
+	struct ft_addr addr;
+	int other;
+
+	if (variant->kind.type != SOCK_DGRAM)
+		SKIP(return, "a connection keeps its peer");
+	other = socket(variant->kind.domain, SOCK_DGRAM, 0);
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, ft_bind_new(other, variant->kind.domain, &addr));
+	/* The receiver's buffer is the one that is full. */
+	ASSERT_EQ(0, ft_setint(self->b, SO_RCVBUF, 1));
+	while (send(self->a, "x", 1, MSG_DONTWAIT) == 1)
+		;
+	ASSERT_EQ(EAGAIN, errno);
+	call.fd = self->a;
+	ASSERT_EQ(0, ft_start(&call));
+	ASSERT_TRUE(ft_blocked(&call));
+	ASSERT_EQ(0, connect(self->a, &addr.sa, addr.len));
+	ft_join(&call);
+	EXPECT_EQ(1, call.ret);
+	EXPECT_EQ(POLLOUT, call.revents);
+	EXPECT_EQ(1, send(self->a, "y", 1, MSG_DONTWAIT));
+	ft_close(&other);
+}
+
 TEST_F(ferry_record, E05_shutdown_of_the_receiver_is_an_event)
 {
 	struct ft_call call = {
