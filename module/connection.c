@@ -186,7 +186,8 @@ int ferry_wait_connected(struct sock *sk, long *timeo)
 		if (*timeo != MAX_SCHEDULE_TIMEOUT)
 			*timeo = left;
 	}
-	if (READ_ONCE(sk->sk_state) == TCP_ESTABLISHED)
+	/* May have connected since ferry_settled() looked: @peer must be seen. */
+	if (ferry_connected(sk))
 		return 0;
 
 	err = sock_error(sk);
@@ -292,7 +293,8 @@ int ferry_connect(struct socket *sock, struct sockaddr *uaddr, int len,
 	}
 
 	timeo = sock_sndtimeo(sk, flags & O_NONBLOCK);
-	if (!ferry_settled(sk)) {
+	/* Again: another thread may have learned the result and begun anew. */
+	while (!ferry_settled(sk)) {
 		err = pending;
 		if (!timeo)
 			goto out;
@@ -305,6 +307,8 @@ int ferry_connect(struct socket *sock, struct sockaddr *uaddr, int len,
 			err = sock_intr_errno(timeo);
 		if (left <= 0)
 			goto out;
+		if (timeo != MAX_SCHEDULE_TIMEOUT)
+			timeo = left;
 	}
 
 	/* Another thread may have learned the result meanwhile. */
@@ -477,7 +481,7 @@ static struct sock *ferry_accept_first(struct sock *listener)
 	if (child) {
 		list_del_init(&child->node);
 		WRITE_ONCE(child->unaccepted, 0);
-		child->listener = NULL;
+		WRITE_ONCE(child->listener, NULL);
 		sk_acceptq_removed(listener);
 		ferry_promote(listener);
 	}
@@ -588,7 +592,7 @@ static void ferry_listen_stop(struct sock *listener)
 	list_for_each_entry_safe(child, next, &children, node) {
 		list_del_init(&child->node);
 		WRITE_ONCE(child->unaccepted, 0);
-		child->listener = NULL;
+		WRITE_ONCE(child->listener, NULL);
 		/* As a linger time of zero: the client is reset. */
 		sock_set_flag(&child->sk, SOCK_LINGER);
 		child->sk.sk_lingertime = 0;
