@@ -51,6 +51,16 @@ static void ferry_broadcast_lost(struct sock *to)
 	}
 }
 
+/* Does @to take datagrams of @sk? For sure only under the @lock of @to. */
+static bool ferry_broadcast_wanted(const struct sock *to, const struct sock *sk)
+{
+	const struct ferry_sock *tfs = ferry_sk(to);
+	const struct sock *peer = READ_ONCE(tfs->peer);
+
+	return !READ_ONCE(tfs->dead) && (!peer || peer == sk) &&
+	       !(READ_ONCE(to->sk_shutdown) & RCV_SHUTDOWN);
+}
+
 static void ferry_broadcast_one(struct sock *to, void *arg)
 {
 	const struct ferry_broadcast *bc = arg;
@@ -58,6 +68,8 @@ static void ferry_broadcast_one(struct sock *to, void *arg)
 	struct ferry_buf *first;
 	bool room, wanted;
 
+	if (!ferry_broadcast_wanted(to, bc->sk))
+		return;
 	first = ferry_broadcast_share(bc->first);
 	if (first && unlikely(rcu_access_pointer(to->sk_filter))) {
 		int err = ferry_filter_record(bc->sk, to, first, GFP_ATOMIC);
@@ -71,8 +83,7 @@ static void ferry_broadcast_one(struct sock *to, void *arg)
 	}
 
 	spin_lock(&tfs->lock);
-	wanted = !tfs->dead && !(READ_ONCE(to->sk_shutdown) & RCV_SHUTDOWN) &&
-		 (!tfs->peer || tfs->peer == bc->sk);
+	wanted = ferry_broadcast_wanted(to, bc->sk);
 	room = first && atomic_read(&to->sk_rmem_alloc) <
 			READ_ONCE(to->sk_rcvbuf);
 	if (wanted && room)

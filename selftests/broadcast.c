@@ -8,6 +8,7 @@
 
 #include <sched.h>
 #include <sys/epoll.h>
+#include <linux/filter.h>
 #include <linux/sock_diag.h>
 
 #define RECEIVERS	5
@@ -237,6 +238,27 @@ TEST_F(broadcast, O09_connected_receivers_hear_their_peer_only)
 	EXPECT_TRUE(hear(self->rx[0], 1, 10));
 	EXPECT_EQ(0, ft_poll(self->rx[1], POLLIN, 0));
 	EXPECT_TRUE(hear(self->rx[2], 1, 10));
+}
+
+TEST_F(broadcast, O02_who_does_not_hear_it_does_not_drop_it)
+{
+	struct sock_filter code = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog none = { .len = 1, .filter = &code };
+	struct ft_addr addr;
+	int i, other;
+
+	other = socket(AF_FERRY, SOCK_DGRAM, 0);
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, ft_bind_new(other, AF_FERRY, &addr));
+	ASSERT_EQ(0, connect(self->rx[0], &addr.sa, addr.len));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, setsockopt(self->rx[i], SOL_SOCKET,
+					SO_ATTACH_FILTER, &none, sizeof(none)));
+	ASSERT_TRUE(shout(self->tx, &self->all, 0, 10));
+	EXPECT_EQ(0, drops(self->rx[0]));
+	EXPECT_EQ(1, drops(self->rx[1]));
+	EXPECT_TRUE(hear(self->rx[2], 0, 10));
+	ft_close(&other);
 }
 
 TEST_F(broadcast, O09_a_receiver_that_hears_nothing)
