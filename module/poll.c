@@ -278,12 +278,10 @@ __poll_t ferry_poll(struct file *file, struct socket *sock,
 		WRITE_ONCE(fs->polled, 1);
 	sock_poll_wait(file, sock, wait);
 
-	if (READ_ONCE(sk->sk_err) || !skb_queue_empty_lockless(&sk->sk_error_queue))
-		mask |= EPOLLERR |
-			(sock_flag(sk, SOCK_SELECT_ERR_QUEUE) ? EPOLLPRI : 0);
-
-	if (sk->sk_type == SOCK_DGRAM)
-		return mask | ferry_poll_dgram(sk);
+	if (sk->sk_type == SOCK_DGRAM) {
+		mask = ferry_poll_dgram(sk);
+		goto errors;
+	}
 
 	switch (ferry_state(sk)) {
 	case TCP_LISTEN:
@@ -299,5 +297,10 @@ __poll_t ferry_poll(struct file *file, struct socket *sock,
 		mask |= EPOLLHUP | EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 		break;
 	}
+errors:
+	/* Last: who ends a connection sets the error before. */
+	if (READ_ONCE(sk->sk_err) || !skb_queue_empty_lockless(&sk->sk_error_queue))
+		mask |= EPOLLERR |
+			(sock_flag(sk, SOCK_SELECT_ERR_QUEUE) ? EPOLLPRI : 0);
 	return mask;
 }
