@@ -778,9 +778,12 @@ static inline bool ferry_drained(const struct sock *peer)
 	return READ_ONCE(pfs->written) == READ_ONCE(pfs->read);
 }
 
-/* Has @sk room for its part of what it sends: is @times its charge in bounds? */
+/*
+ * Has @sk room for its part of what it sends: is @times its charge in bounds?
+ * Unsigned, as twice the largest charge is no int.
+ */
 static inline bool ferry_sender_room(const struct sock *sk,
-				     const struct sock *peer, int times)
+				     const struct sock *peer, unsigned int times)
 {
 	return times * sk_wmem_alloc_get(sk) < READ_ONCE(sk->sk_sndbuf) ||
 	       (sk->sk_type == SOCK_STREAM && ferry_drained(peer));
@@ -794,7 +797,8 @@ static inline bool ferry_sender_room(const struct sock *sk,
  *
  * Return: true if so.
  */
-static inline bool ferry_receiver_room(const struct sock *peer, int times)
+static inline bool ferry_receiver_room(const struct sock *peer,
+				       unsigned int times)
 {
 	return times * atomic_read(&peer->sk_rmem_alloc) <
 	       READ_ONCE(peer->sk_rcvbuf) || ferry_drained(peer);
