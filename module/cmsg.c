@@ -130,16 +130,20 @@ static void ferry_cmsg_describe(const struct ferry_buf *buf,
 /**
  * ferry_cmsg_take() - take over what a buffer carries
  * @buf: buffer that is being read for good
+ * @msg: gets MSG_CTRUNC when its descriptors are lost for want of memory
  * @scm: for scm_recv(), filled in
  *
  * Context: process, may sleep. The reader owns @buf, or holds recv_lock.
  */
-void ferry_cmsg_take(struct ferry_buf *buf, struct scm_cookie *scm)
+void ferry_cmsg_take(struct ferry_buf *buf, struct msghdr *msg,
+		     struct scm_cookie *scm)
 {
 	ferry_cmsg_describe(buf, scm);
 	if (likely(!buf->rights))
 		return;
 	scm->fp = ferry_rights_take(buf->rights);
+	if (!scm->fp)
+		msg->msg_flags |= MSG_CTRUNC;
 	buf->rights = NULL;
 }
 
@@ -147,14 +151,19 @@ void ferry_cmsg_take(struct ferry_buf *buf, struct scm_cookie *scm)
  * ferry_cmsg_peek() - hand out what a buffer carries and leave it there
  * @buf: buffer that is peeked at
  * @rights: its descriptors, or NULL; the caller keeps them from going away
+ * @msg: gets MSG_CTRUNC when there is no memory to share them
  * @scm: for scm_recv(), filled in
  *
  * Context: process, may sleep.
  */
 void ferry_cmsg_peek(const struct ferry_buf *buf,
-		     const struct ferry_rights *rights, struct scm_cookie *scm)
+		     const struct ferry_rights *rights, struct msghdr *msg,
+		     struct scm_cookie *scm)
 {
 	ferry_cmsg_describe(buf, scm);
-	if (rights)
-		scm->fp = scm_fp_dup(rights->fp);
+	if (!rights)
+		return;
+	scm->fp = scm_fp_dup(rights->fp);
+	if (!scm->fp)
+		msg->msg_flags |= MSG_CTRUNC;
 }

@@ -523,9 +523,11 @@ DECLARE_STATIC_KEY_FALSE(ferry_passsec_used);
 struct pid *ferry_cmsg_pid(struct ferry_sock *fs, struct pid *pid);
 int ferry_cmsg_parse(struct socket *sock, struct msghdr *msg,
 		     struct ferry_sender *from);
-void ferry_cmsg_take(struct ferry_buf *buf, struct scm_cookie *scm);
+void ferry_cmsg_take(struct ferry_buf *buf, struct msghdr *msg,
+		     struct scm_cookie *scm);
 void ferry_cmsg_peek(const struct ferry_buf *buf,
-		     const struct ferry_rights *rights, struct scm_cookie *scm);
+		     const struct ferry_rights *rights, struct msghdr *msg,
+		     struct scm_cookie *scm);
 
 /* inflight.c */
 struct ferry_rights *ferry_rights_alloc(void);

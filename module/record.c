@@ -716,7 +716,7 @@ static int ferry_record_peekmsg(struct socket *sock, struct sock *peer,
 		if (view->rights || ferry_cmsg_wanted(sock)) {
 			struct scm_cookie scm = {};
 
-			ferry_cmsg_peek(view->first, view->rights, &scm);
+			ferry_cmsg_peek(view->first, view->rights, msg, &scm);
 			scm_recv(sock, msg, &scm, flags);
 		}
 		err = flags & MSG_TRUNC ? left : n;
@@ -795,7 +795,7 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 	if (unlikely(view.first->rights || ferry_cmsg_wanted(sock))) {
 		struct scm_cookie scm = {};
 
-		ferry_cmsg_take(view.first, &scm);
+		ferry_cmsg_take(view.first, msg, &scm);
 		scm_recv(sock, msg, &scm, flags);
 	}
 	ferry_record_consume(sk, peer, view.first);

@@ -451,6 +451,8 @@ static struct ferry_buf *ferry_stream_first(struct ferry_sock *fs)
 {
 	struct ferry_buf *buf = READ_ONCE(fs->head);
 
+	lockdep_assert_held(&fs->recv_lock);
+
 	for (;;) {
 		struct ferry_buf *next = ferry_stream_next(buf);
 
@@ -500,6 +502,8 @@ static struct ferry_span ferry_stream_find(struct ferry_sock *fs,
 static void ferry_stream_consume(struct ferry_sock *fs, struct ferry_buf *buf,
 				 u32 n)
 {
+	lockdep_assert_held(&fs->recv_lock);
+
 	buf->off += n;
 	/* Pairs with ferry_stream_rewind(): last touch of the buffer. */
 	smp_store_release(&fs->read, fs->read + n);
@@ -739,15 +743,15 @@ static noinline int ferry_stream_recv(struct socket *sock, struct msghdr *msg,
 			last.stamp = span.buf->stamp;
 			last.mark = span.buf->mark;
 			if (creds || span.buf->rights)
-				ferry_cmsg_peek(span.buf, span.buf->rights, &scm);
+				ferry_cmsg_peek(span.buf, span.buf->rights, msg, &scm);
 			skip += n;
 			sk_peek_offset_fwd(sk, n);
-			if (scm.fp)
+			if (scm.fp || msg->msg_flags & MSG_CTRUNC)
 				break;
 			continue;
 		}
 		if (unlikely(creds || span.buf->rights))
-			ferry_cmsg_take(span.buf, &scm);
+			ferry_cmsg_take(span.buf, msg, &scm);
 		if (unlikely(extras)) {
 			last.stamp = span.buf->stamp;
 			last.mark = span.buf->mark;
@@ -762,7 +766,7 @@ static noinline int ferry_stream_recv(struct socket *sock, struct msghdr *msg,
 			sk_peek_offset_bwd(sk, n);
 		ferry_write_space(peer, sk);
 		/* One message's descriptors are never mixed with another's. */
-		if (unlikely(scm.fp))
+		if (unlikely(scm.fp || msg->msg_flags & MSG_CTRUNC))
 			break;
 	} while (copied < len);
 	mutex_unlock(&fs->recv_lock);
