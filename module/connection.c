@@ -202,6 +202,8 @@ static int ferry_connect_start(struct socket *sock, struct sockaddr *uaddr,
 	struct ferry_sock *fs = ferry_sk(sk), *lfs;
 	int err;
 
+	sock_owned_by_me(sk);
+
 	err = ferry_addr_check(uaddr, len);
 	if (err)
 		return err;
@@ -354,6 +356,8 @@ static void ferry_dgram_set_peer(struct sock *sk, struct sock *peer)
 	struct ferry_sock *fs = ferry_sk(sk);
 	struct sock *old;
 
+	sock_owned_by_me(sk);
+
 	spin_lock(&fs->lock);
 	old = fs->peer;
 	/* Before there can be an entry at the new peer. */
@@ -423,6 +427,8 @@ int ferry_dgram_connect(struct socket *sock, struct sockaddr *uaddr, int len,
 /* The place of the listener's queues is that of the urgent byte again. */
 static void ferry_unlisten(struct ferry_sock *fs)
 {
+	lockdep_assert_held(&fs->lock);
+
 	fs->urg_at = 0;
 	fs->urg_drop = 0;
 	fs->urg_byte = 0;
@@ -460,8 +466,11 @@ int ferry_listen(struct socket *sock, int backlog)
 	}
 	spin_unlock(&fs->lock);
 	err = ferry_name_listen(sk);
-	if (err)
+	if (err) {
+		spin_lock(&fs->lock);
 		ferry_unlisten(fs);
+		spin_unlock(&fs->lock);
+	}
 out:
 	release_sock(sk);
 	ferry_debug(sk, "listen", err);

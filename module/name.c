@@ -247,6 +247,8 @@ static bool ferry_name_shareable(const struct ferry_name *name,
 {
 	const struct ferry_sock *fs;
 
+	lockdep_assert_held(&ferry_pernet(sock_net(sk))->names_lock);
+
 	if (!uid_eq(name->uid, current_euid()))
 		return false;
 	if (name->reuseport && sk->sk_reuseport)
@@ -264,6 +266,8 @@ static int ferry_group_join(struct ferry_name *name, struct sock *sk)
 {
 	struct ferry_sock *fs;
 
+	lockdep_assert_held(&ferry_pernet(sock_net(sk))->names_lock);
+
 	list_for_each_entry(fs, &name->socks, name_node) {
 		/* A program alone gives a socket a group, listening or not. */
 		if (&fs->sk == sk || !rcu_access_pointer(fs->sk.sk_reuseport_cb) ||
@@ -276,6 +280,8 @@ static int ferry_group_join(struct ferry_name *name, struct sock *sk)
 
 static void ferry_group_leave(struct sock *sk)
 {
+	lockdep_assert_held(&ferry_pernet(sock_net(sk))->names_lock);
+
 	if (rcu_access_pointer(sk->sk_reuseport_cb))
 		reuseport_detach_sock(sk);
 }
@@ -286,6 +292,8 @@ static int ferry_name_enter(struct ferry_net *fn, struct ferry_name *name,
 {
 	struct ferry_sock *fs = ferry_sk(sk);
 	int err;
+
+	lockdep_assert_held(&fn->names_lock);
 
 	/* Readers that find the name must find the socket complete. */
 	sock_set_flag(sk, SOCK_RCU_FREE);
