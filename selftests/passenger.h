@@ -68,10 +68,13 @@ static inline ssize_t pass_send(int fd, const void *data, size_t len,
 	return sendmsg(fd, &msg, flags);
 }
 
-/* Receives, with room for @control bytes of control data. */
-static inline ssize_t pass_recv_room(int fd, void *data, size_t len,
-				     struct pass *pass, int flags,
-				     size_t control)
+/*
+ * Receives, with room for @control bytes of control data, and for the sender's
+ * address if @name.
+ */
+static inline ssize_t pass_recv_parts(int fd, void *data, size_t len,
+				      struct pass *pass, int flags,
+				      size_t control, bool name)
 {
 	union {
 		struct cmsghdr align;
@@ -79,8 +82,8 @@ static inline ssize_t pass_recv_room(int fd, void *data, size_t len,
 	} room;
 	struct iovec iov = { .iov_base = data, .iov_len = len };
 	struct msghdr msg = {
-		.msg_name = &pass->from.ss,
-		.msg_namelen = sizeof(pass->from.ss),
+		.msg_name = name ? &pass->from.ss : NULL,
+		.msg_namelen = name ? sizeof(pass->from.ss) : 0,
 		.msg_iov = &iov, .msg_iovlen = 1,
 		.msg_control = room.buf, .msg_controllen = control,
 	};
@@ -123,6 +126,13 @@ static inline ssize_t pass_recv_room(int fd, void *data, size_t len,
 		}
 	}
 	return ret;
+}
+
+static inline ssize_t pass_recv_room(int fd, void *data, size_t len,
+				     struct pass *pass, int flags,
+				     size_t control)
+{
+	return pass_recv_parts(fd, data, len, pass, flags, control, true);
 }
 
 static inline ssize_t pass_recv(int fd, void *data, size_t len,
