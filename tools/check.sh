@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What "make check" does: static checks, for each of the stock kernels a build, a
-# machine and all selftests, and these again on the debug kernel. The last line
-# sums it all up.
+# What "make check" does: static checks, then for each of the stock kernels a
+# build, a machine and all selftests. The last line sums it all up.
 #
 # usage: check.sh [RELEASE...]     (the newest installed 6.12 and 6.1)
 
@@ -11,7 +10,7 @@ set -euo pipefail
 # shellcheck source=tools/check-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/check-lib.sh"
 
-gates=(style shellcheck checkpatch kernel-doc w1 sparse clang cocci)
+gates=(style shellcheck checkpatch kernel-doc w1 sparse)
 log=$top/build/check.log
 
 step() {
@@ -50,18 +49,6 @@ check_kernel() {
 	[ -n "$sum" ] || result 1 "the selftests came to their end on $release"
 }
 
-# The debug kernel takes ten minutes to build, once; see check-debug.sh.
-check_debug() {
-	local status=0 sum=''
-
-	step "the debug kernel"
-	"$top/tools/check-debug.sh" | tee "$log" || status=$?
-	sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1) || :
-	add_sum "$sum"
-	((status == 0)) || [[ $sum =~ \ [1-9][0-9]*\ failed ]] ||
-		result 1 "check-debug.sh came to its end (status $status)"
-}
-
 cd "$top"
 mkdir -p build
 releases=("$@")
@@ -91,7 +78,6 @@ add_sum "$(tail -n 1 "$log")"
 for release in "${releases[@]}"; do
 	check_kernel "$release"
 done
-check_debug
 
-step "sum for ${releases[*]} and the debug kernel"
+step "sum for ${releases[*]}"
 finish
