@@ -5,6 +5,7 @@
  */
 #include <linux/compat.h>
 #include <linux/module.h>
+#include <linux/slab.h>
 #include <asm/ioctls.h>
 
 #include "ferry.h"
@@ -20,17 +21,44 @@ struct proto ferry_proto = {
 	.obj_size	= sizeof(struct ferry_sock),
 };
 
+/*
+ * The core clears a new socket. With a constructor the cache leaves it to that
+ * and does not do the same before, under init_on_alloc.
+ */
+static void ferry_sock_ctor(void *obj)
+{
+	memset(obj, 0, sizeof(struct ferry_sock));
+}
+
+static int __init ferry_proto_init(void)
+{
+	int err;
+
+	ferry_proto.slab = kmem_cache_create(ferry_proto.name,
+					     ferry_proto.obj_size, 0,
+					     SLAB_HWCACHE_ALIGN | SLAB_ACCOUNT,
+					     ferry_sock_ctor);
+	if (!ferry_proto.slab)
+		return -ENOMEM;
+	err = proto_register(&ferry_proto, 0);
+	if (err)
+		kmem_cache_destroy(ferry_proto.slab);
+	return err;
+}
+
 static void ferry_sock_destruct(struct sock *sk)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
 
 	/* A stamp of what was read after the release. */
-	skb_queue_purge(&sk->sk_error_queue);
+	if (unlikely(!skb_queue_empty(&sk->sk_error_queue)))
+		skb_queue_purge(&sk->sk_error_queue);
 	WARN_ON_ONCE(fs->head);
 	WARN_ON_ONCE(atomic_read(&sk->sk_rmem_alloc));
 	WARN_ON_ONCE(refcount_read(&sk->sk_wmem_alloc));
 	ferry_socklist_del(sk);
-	ferry_inflight_forget(sk);
+	if (unlikely(fs->vertex))
+		ferry_inflight_forget(sk);
 	if (fs->addr)
 		ferry_addr_put(fs->addr);
 	put_pid(fs->own_pid);
@@ -67,8 +95,6 @@ struct sock *ferry_sock_alloc(struct net *net, struct socket *sock, int type,
 	spin_lock_init(&fs->lock);
 	if (type == SOCK_DGRAM) {
 		ferry_relay_init(fs);
-		/* Senders find their peer under RCU. */
-		sock_set_flag(sk, SOCK_RCU_FREE);
 	} else {
 		mutex_init(&fs->send_lock);
 		mutex_init(&fs->recv_lock);
@@ -95,7 +121,8 @@ static int ferry_release(struct socket *sock)
 	}
 	ferry_debug(sk, "close", 0);
 	ferry_disconnect(sk);
-	skb_queue_purge(&sk->sk_error_queue);
+	if (!skb_queue_empty_lockless(&sk->sk_error_queue))
+		skb_queue_purge(&sk->sk_error_queue);
 	sock_orphan(sk);
 	sock->sk = NULL;
 	sock_put(sk);
@@ -362,7 +389,7 @@ static int __init ferry_init(void)
 	err = ferry_buf_init();
 	if (err)
 		return err;
-	err = proto_register(&ferry_proto, 1);
+	err = ferry_proto_init();
 	if (err)
 		goto err_buf;
 	err = register_pernet_subsys(&ferry_net_ops);

@@ -32,9 +32,11 @@ static void ferry_set_peercred(struct sock *sk, struct pid *pid,
 	put_cred(old_cred);
 }
 
-static void ferry_set_peercred_current(struct sock *sk)
+/* The same for a socket without, which nobody else asks yet. */
+static void ferry_init_peercred(struct sock *sk)
 {
-	ferry_set_peercred(sk, task_tgid(current), current_cred());
+	sk->sk_peer_pid = get_pid(task_tgid(current));
+	sk->sk_peer_cred = get_current_cred();
 }
 
 static void ferry_copy_peercred(struct sock *sk, struct sock *from)
@@ -75,7 +77,7 @@ static struct sock *ferry_child_alloc(struct sock *sk, struct sock *listener)
 		return NULL;
 
 	ferry_inherit(child, listener);
-	ferry_set_peercred_current(child);
+	ferry_init_peercred(child);
 	WRITE_ONCE(child->sk_uid, current_euid());
 	/* A listener is bound, and its address outlives it. */
 	addr = ferry_sk(listener)->addr;
@@ -340,13 +342,14 @@ out:
  */
 struct sock *ferry_peer_get(struct sock *sk)
 {
+	struct ferry_sock *fs = ferry_sk(sk);
 	struct sock *peer;
 
-	rcu_read_lock();
-	peer = READ_ONCE(ferry_sk(sk)->peer);
-	if (peer && !refcount_inc_not_zero(&peer->sk_refcnt))
-		peer = NULL;
-	rcu_read_unlock();
+	spin_lock(&fs->lock);
+	peer = fs->peer;
+	if (peer)
+		sock_hold(peer);
+	spin_unlock(&fs->lock);
 	return peer;
 }
 
@@ -369,7 +372,6 @@ static void ferry_dgram_set_peer(struct sock *sk, struct sock *peer)
 
 	/* Who waits for room at the old peer may have it at the new one. */
 	ferry_wake_state(sk, POLL_OUT);
-	/* Datagram sockets are freed after a grace period. */
 	if (old)
 		sock_put(old);
 }
@@ -455,7 +457,7 @@ int ferry_listen(struct socket *sock, int backlog)
 	if (sk->sk_state != TCP_CLOSE && sk->sk_state != TCP_LISTEN)
 		goto out;
 
-	ferry_set_peercred_current(sk);
+	ferry_set_peercred(sk, task_tgid(current), current_cred());
 	spin_lock(&fs->lock);
 	WRITE_ONCE(sk->sk_max_ack_backlog, backlog);
 	if (sk->sk_state == TCP_LISTEN) {
@@ -564,8 +566,8 @@ int ferry_accept(struct socket *sock, struct socket *newsock, int flags)
  */
 int ferry_socketpair(struct socket *a, struct socket *b)
 {
-	ferry_set_peercred_current(a->sk);
-	ferry_set_peercred_current(b->sk);
+	ferry_init_peercred(a->sk);
+	ferry_init_peercred(b->sk);
 	ferry_link(a->sk, b->sk);
 	a->state = SS_CONNECTED;
 	b->state = SS_CONNECTED;
@@ -690,7 +692,8 @@ void ferry_disconnect(struct sock *sk)
 	reset = ferry_queue_purge(sk);
 	if (!ferry_connects(sk)) {
 		wake_up_interruptible_all(&fs->senders);
-		ferry_dgram_dissolve(sk, fs->peer);
+		if (fs->peer)
+			ferry_dgram_set_peer(sk, NULL);
 		return;
 	}
 

@@ -25,8 +25,8 @@
  *	ferry_inflight_lock	descriptors in flight (mutex, inflight.c)
  *	ferry_sock->lock	queue and list of waiting connections (spinlock, process
  *				context only); no two sockets' are held together
- *	ferry_bucket->lock	the list of all sockets (spinlock, softirqs off); nothing
- *				else is taken under it
+ *	ferry_bucket->lock	the list of all sockets (spinlock, process context only);
+ *				nothing else is taken under it
  *	senders.lock		who waits for a datagram receiver (spinlock)
  *	sk_callback_lock, sk_peer_lock	the core's, innermost
  * Nobody ever holds two locks of one kind.
@@ -201,7 +201,7 @@ enum ferry_urg {
  * @name_node: in @name's list of sockets; guarded by names_lock, read under RCU
  * @peer: the connected peer with a reference. On STREAM and SEQPACKET set once
  *	before the socket becomes TCP_ESTABLISHED and dropped by release; on DGRAM
- *	written under lock_sock() and @lock, read under RCU or @lock
+ *	written under lock_sock() and @lock, read under @lock
  * @listener: a socket that connects: the listener it waits for, with a reference;
  *	a child: its listener while @unaccepted. Guarded by that listener's @lock
  * @child: while waiting, in the place of the urgent byte: the peer made for this

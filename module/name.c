@@ -410,13 +410,14 @@ int ferry_name_autobind(struct sock *sk, const struct sockaddr_ferry *empty)
  */
 void ferry_name_unbind(struct sock *sk)
 {
-	struct ferry_net *fn = ferry_pernet(sock_net(sk));
 	struct ferry_sock *fs = ferry_sk(sk);
 	struct ferry_name *name = fs->name;
+	struct ferry_net *fn;
 
 	if (!name)
 		return;
 
+	fn = ferry_pernet(sock_net(sk));
 	mutex_lock(&fn->names_lock);
 	ferry_group_leave(sk);
 	list_del_rcu(&fs->name_node);

@@ -38,17 +38,18 @@ void ferry_socklist_add(struct sock *sk)
 	struct ferry_bucket *bucket = ferry_bucket(sock_net(sk), base);
 	struct ferry_sock *fs = ferry_sk(sk);
 
-	spin_lock_bh(&bucket->lock);
+	spin_lock(&bucket->lock);
 	fs->place = base + BIT_ULL(FERRY_PLACE_BITS) - ++bucket->added;
 	hlist_add_head(&fs->listed, &bucket->socks);
-	spin_unlock_bh(&bucket->lock);
+	spin_unlock(&bucket->lock);
 }
 
 /**
  * ferry_socklist_del() - a socket is no longer anybody's
  * @sk: socket, perhaps not listed any more; only its last owner calls this
  *
- * Context: any but hard interrupts.
+ * Context: process. A datagram socket, which is freed by RCU, left when it was
+ * released.
  */
 void ferry_socklist_del(struct sock *sk)
 {
@@ -59,9 +60,9 @@ void ferry_socklist_del(struct sock *sk)
 		return;
 
 	bucket = ferry_bucket(sock_net(sk), fs->place);
-	spin_lock_bh(&bucket->lock);
+	spin_lock(&bucket->lock);
 	hlist_del_init(&fs->listed);
-	spin_unlock_bh(&bucket->lock);
+	spin_unlock(&bucket->lock);
 }
 
 /* The first socket at @place or behind it; @prev, if listed, comes before. */
@@ -71,7 +72,7 @@ static struct sock *ferry_bucket_next(struct ferry_bucket *bucket,
 	struct ferry_sock *fs;
 	struct sock *sk = NULL;
 
-	spin_lock_bh(&bucket->lock);
+	spin_lock(&bucket->lock);
 	fs = prev;
 	if (!fs || hlist_unhashed(&fs->listed))
 		fs = hlist_entry_safe(bucket->socks.first, struct ferry_sock,
@@ -84,7 +85,7 @@ static struct sock *ferry_bucket_next(struct ferry_bucket *bucket,
 			break;
 		}
 	}
-	spin_unlock_bh(&bucket->lock);
+	spin_unlock(&bucket->lock);
 	return sk;
 }
 
