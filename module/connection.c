@@ -125,11 +125,21 @@ static void ferry_establish(struct sock *sk, struct sock *child,
 	sk_acceptq_added(listener);
 }
 
-/* Connect the sockets that wait for a place as long as there are places. */
+/* How many who wait may be passed over in one hold of the lock. */
+#define FERRY_PASS_OVER_MAX	16
+
+/*
+ * Connect the sockets that wait for a place as long as there are places. Those
+ * who hold their share already go to the end: however many they are, all others
+ * have come to the front after a few accepts. There will be some, as what makes
+ * up a share lies in the queue.
+ */
 static void ferry_promote(struct sock *listener)
 {
 	struct ferry_sock *fs = ferry_sk(listener), *waiter, *next;
 	kuid_t refused = INVALID_UID;
+	LIST_HEAD(passed_over);
+	unsigned int passed = 0;
 
 	lockdep_assert_held(&fs->lock);
 
@@ -139,10 +149,12 @@ static void ferry_promote(struct sock *listener)
 		if (sk_acceptq_is_full(listener))
 			break;
 		/* The one who holds its share is likely to wait many times. */
-		if (uid_eq(child->sk_uid, refused))
-			continue;
-		if (!ferry_has_place(listener, child->sk_uid)) {
+		if (uid_eq(child->sk_uid, refused) ||
+		    !ferry_has_place(listener, child->sk_uid)) {
 			refused = child->sk_uid;
+			list_move_tail(&waiter->node, &passed_over);
+			if (++passed == FERRY_PASS_OVER_MAX)
+				break;
 			continue;
 		}
 		list_del_init(&waiter->node);
@@ -154,6 +166,7 @@ static void ferry_promote(struct sock *listener)
 		sock_put(&waiter->sk);
 		ferry_wake_reader(listener);
 	}
+	list_splice_tail(&passed_over, &fs->connect_queue);
 }
 
 /* The state is not TCP_SYN_SENT, or no longer. */

@@ -639,6 +639,10 @@ out:
 static bool ferry_same_sender(const struct ferry_buf *buf,
 			      const struct scm_cookie *scm)
 {
+#ifdef CONFIG_SECURITY_NETWORK
+	if (buf->secid != scm->secid)
+		return false;
+#endif
 	return buf->pid == scm->pid && uid_eq(buf->uid, scm->creds.uid) &&
 	       gid_eq(buf->gid, scm->creds.gid);
 }
