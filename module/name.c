@@ -544,7 +544,8 @@ static struct sock *ferry_name_pick(const struct ferry_name *name,
 	if (!skb && ferry_group_steered(&any->sk))
 		return ERR_PTR(-EAGAIN);
 	/* A datagram's sender keeps its receiver, so its order is kept. */
-	hash = sk->sk_type == SOCK_DGRAM ? hash_ptr(sk, 32) : get_random_u32();
+	hash = sk->sk_type == SOCK_DGRAM ?
+		hash_64(ferry_sk(sk)->place, 32) : get_random_u32();
 	member = reuseport_select_sock(&any->sk, hash, skb, 0);
 	/* It may be bound elsewhere, or join the group before it listens. */
 	if (!IS_ERR_OR_NULL(member) && ferry_name_serves(ferry_sk(member), sk))
