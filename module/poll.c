@@ -285,7 +285,7 @@ __poll_t ferry_poll(struct file *file, struct socket *sock,
 
 	switch (ferry_state(sk)) {
 	case TCP_LISTEN:
-		if (!list_empty_careful(&fs->accept_queue))
+		if (READ_ONCE(sk->sk_ack_backlog))
 			mask |= EPOLLIN | EPOLLRDNORM;
 		break;
 	case TCP_ESTABLISHED:
