@@ -116,6 +116,7 @@ int ferry_broadcast(struct sock *sk, const struct sockaddr_ferry *sa, int len,
 		    struct ferry_buf *first)
 {
 	struct ferry_broadcast bc = { .sk = sk, .first = first };
+	int err;
 
 	if (!sock_flag(sk, SOCK_BROADCAST))
 		return -EACCES;
@@ -123,5 +124,9 @@ int ferry_broadcast(struct sock *sk, const struct sockaddr_ferry *sa, int len,
 		return -EOPNOTSUPP;
 	/* The receivers' buffers show it as long as they like. */
 	ferry_buf_disown(first);
-	return ferry_name_for_each(sk, sa, len, ferry_broadcast_one, &bc);
+	err = ferry_name_for_each(sk, sa, len, ferry_broadcast_one, &bc);
+	/* As many may read it, or nobody: it is sent, and never acknowledged. */
+	if (unlikely(first->txstamp) && !err)
+		ferry_txstamp_record(sk, NULL, first);
+	return err;
 }

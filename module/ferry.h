@@ -102,7 +102,9 @@ struct ferry_rights {
  * @secid: its security label
  * @mark: SO_MARK of the message
  * @tsflags: its SO_TIMESTAMPING flags for this message
- * @key: what identifies it to the sender, on a byte stream
+ * @key: byte stream: for SOF_TIMESTAMPING_OPT_ID, the last byte's number
+ * @last: byte stream: the last buffer queued, with a reference, when a stamp is
+ *	wanted
  * @rights: descriptors, until a buffer takes them over
  * @pid_ref: reference behind @pid when it is not the caller's own
  */
@@ -114,6 +116,7 @@ struct ferry_sender {
 	u32			mark;
 	u32			tsflags;
 	u32			key;
+	struct ferry_buf	*last;
 	struct ferry_rights	*rights;
 	struct pid		*pid_ref;
 };
@@ -144,7 +147,8 @@ struct ferry_sender {
  * @from: sender's address, or NULL when it has none (records)
  * @drops: what the receiver had lost when this was queued, for SO_RXQ_OVFL
  * @mark: sender's SO_MARK
- * @txflags: SOF_TIMESTAMPING_TX_RECORD_MASK flags of @txstamp
+ * @txflags: SOF_TIMESTAMPING_TX_RECORD_MASK flags of @txstamp; 0 on a byte stream
+ *	in the middle of a message. Guarded by the queue's @lock
  * @stamp: when it was queued, if the receiver asked; else 0
  * @txstamp: what the sender is told when it was read, or NULL; see timestamp.c
  * @shared: buffer with a reference whose payload this one shows, or NULL
@@ -605,10 +609,12 @@ struct sk_buff *ferry_filter_bytes(struct sock *sk, struct sock *to, u32 mark,
 void ferry_filter_inherit(struct sock *child, const struct sock *listener);
 
 /* timestamp.c */
-int ferry_txstamp_prepare(struct sock *sk, struct ferry_buf *first,
-			  struct ferry_buf *last, u32 tsflags);
+int ferry_txstamp_prepare(struct sock *sk, struct ferry_buf *buf, u32 tsflags);
 u32 ferry_txstamp_key(struct sock *sk, u32 len);
-void ferry_txstamp_queued(struct sock *sk, struct ferry_buf *buf, u32 key);
+void ferry_txstamp_queued(struct sock *sk, struct sock *to,
+			  struct ferry_buf *buf, u32 key);
+void ferry_txstamp_record(struct sock *sk, struct sock *to,
+			  struct ferry_buf *first);
 void ferry_txstamp_read(struct ferry_buf *buf);
 void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
 		       const struct ferry_buf *buf);
@@ -746,7 +752,8 @@ int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 			 int flags);
 size_t ferry_record_next_len(struct sock *sk);
-struct sk_buff *ferry_record_skb(const struct ferry_buf *first, gfp_t gfp);
+struct sk_buff *ferry_record_skb(const struct ferry_buf *first,
+				 unsigned int headroom, gfp_t gfp);
 void ferry_record_link(struct sock *to, struct ferry_buf *first);
 
 /* broadcast.c */

@@ -77,7 +77,7 @@ int ferry_filter_record(struct sock *sk, struct sock *to,
 	u32 len;
 	int n;
 
-	skb = ferry_record_skb(first, gfp);
+	skb = ferry_record_skb(first, 0, gfp);
 	if (!skb)
 		return -ENOMEM;
 	len = skb->len;

@@ -610,7 +610,7 @@ struct sock *ferry_name_find(struct sock *sk, const struct sockaddr_ferry *sa,
 	if (likely(other != ERR_PTR(-EAGAIN)))
 		return other;
 
-	skb = ferry_record_skb(payload, GFP_KERNEL);
+	skb = ferry_record_skb(payload, 0, GFP_KERNEL);
 	if (!skb)
 		return ERR_PTR(-ENOMEM);
 	ferry_filter_dress(skb, sk, payload ? payload->mark :

@@ -82,11 +82,13 @@ void ferry_record_link(struct sock *to, struct ferry_buf *first)
 /**
  * ferry_record_skb() - a copy of a record for the core's filters to look at
  * @first: record, or NULL for none
+ * @headroom: bytes to leave free before the payload
  * @gfp: how to allocate
  *
  * Return: a buffer with the payload from offset 0, or NULL without memory.
  */
-struct sk_buff *ferry_record_skb(const struct ferry_buf *first, gfp_t gfp)
+struct sk_buff *ferry_record_skb(const struct ferry_buf *first,
+				 unsigned int headroom, gfp_t gfp)
 {
 	const struct ferry_buf *buf;
 	struct sk_buff *skb;
@@ -94,9 +96,10 @@ struct sk_buff *ferry_record_skb(const struct ferry_buf *first, gfp_t gfp)
 
 	for (buf = first; buf; buf = buf->next)
 		len += buf->len;
-	skb = alloc_skb(len, gfp);
+	skb = alloc_skb(headroom + len, gfp);
 	if (!skb)
 		return NULL;
+	skb_reserve(skb, headroom);
 	for (buf = first; buf; buf = buf->next)
 		skb_put_data(skb, buf->data, buf->len);
 	return skb;
@@ -125,7 +128,7 @@ static int ferry_record_queue(struct sock *sk, struct sock *to,
 		goto out;
 
 	if (unlikely(first->txstamp))
-		ferry_txstamp_queued(sk, first, ferry_txstamp_key(sk, 1));
+		ferry_txstamp_record(sk, to, first);
 	ferry_record_link(to, first);
 out:
 	spin_unlock(&tfs->lock);
@@ -203,7 +206,7 @@ static struct ferry_buf *ferry_record_prepare(struct sock *sk,
 	first->from = ferry_addr_get_own(sk);
 	first->msg_eor = !len || (msg->msg_flags & MSG_EOR);
 	if (unlikely(ferry_wants_txstamp(from)) &&
-	    ferry_txstamp_prepare(sk, first, first, from->tsflags)) {
+	    ferry_txstamp_prepare(sk, first, from->tsflags)) {
 		ferry_buf_put_list(first);
 		return ERR_PTR(-ENOMEM);
 	}
@@ -240,6 +243,8 @@ static int ferry_record_deliver(struct sock *sk, struct sock *to,
 			filtered = true;
 			err = ferry_filter_record(sk, to, first, GFP_KERNEL);
 			if (err == -EPERM) {
+				if (unlikely(first->txstamp))
+					ferry_txstamp_record(sk, to, first);
 				ferry_buf_put_list(first);
 				return 0;
 			}

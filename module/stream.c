@@ -100,7 +100,7 @@ static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
 				struct ferry_sender *from)
 {
 	unsigned long unread = to->written - READ_ONCE(to->read);
-	struct ferry_buf *buf;
+	struct ferry_buf *buf, *last = NULL;
 	size_t want, n;
 	int err;
 
@@ -130,9 +130,10 @@ static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
 		buf->shut = 1;
 	}
 	ferry_cmsg_attach(buf, from);
-	if (unlikely(ferry_wants_txstamp(from) && piece->final &&
-		     n == piece->left)) {
-		if (ferry_txstamp_prepare(sk, buf, buf, from->tsflags)) {
+	if (unlikely(ferry_wants_txstamp(from))) {
+		bool final = piece->final && n == piece->left;
+
+		if (ferry_txstamp_prepare(sk, buf, final ? from->tsflags : 0)) {
 			ferry_buf_put(buf);
 			return -ENOMEM;
 		}
@@ -148,8 +149,12 @@ static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
 	ferry_buf_charge(buf, &to->sk);
 	if (unlikely(ferry_stamped(&to->sk)))
 		buf->stamp = ktime_get_real();
-	if (unlikely(buf->txstamp))
-		ferry_txstamp_queued(sk, buf, from->key);
+	if (unlikely(buf->txstamp)) {
+		refcount_inc(&buf->refs);
+		last = from->last;
+		from->last = buf;
+		ferry_txstamp_queued(sk, &to->sk, buf, from->key);
+	}
 	if (to->tail) {
 		/* Pairs with ferry_stream_next(): nothing more is appended. */
 		smp_store_release(&to->tail->next, buf);
@@ -160,6 +165,8 @@ static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
 	spin_unlock(&to->lock);
 
 	ferry_stream_publish(to, buf->data, n, piece);
+	if (unlikely(last))
+		ferry_buf_put(last);
 	return n;
 }
 
@@ -232,6 +239,24 @@ static ssize_t ferry_stream_push_filtered(struct sock *sk, struct sock *peer,
 	}
 	kfree_skb(skb);
 	return len ? len : n;
+}
+
+/* A send with a stamp is over: the stamp is that of the last byte queued. */
+static void ferry_stream_stamp(struct sock *sk, struct ferry_sock *to,
+			       const struct ferry_sender *from)
+{
+	struct ferry_buf *buf = from->last;
+
+	/* It ended early. */
+	if (!buf->txflags) {
+		spin_lock(&to->lock);
+		buf->txflags = from->tsflags & SOF_TIMESTAMPING_TX_RECORD_MASK;
+		ferry_txstamp_queued(sk, &to->sk, buf, from->key);
+		if (buf->off == buf->len)
+			ferry_txstamp_read(buf);
+		spin_unlock(&to->lock);
+	}
+	ferry_buf_put(buf);
 }
 
 /* Wait until @sk may send more. Returns 0 to try again. */
@@ -333,6 +358,7 @@ static noinline int ferry_stream_send(struct socket *sock, struct msghdr *msg,
 	if (unlikely(msg->msg_namelen))
 		return -EISCONN;
 
+	from.last = NULL;
 	err = ferry_cmsg_send(sock, msg, &from);
 	if (unlikely(err))
 		return err;
@@ -343,8 +369,6 @@ static noinline int ferry_stream_send(struct socket *sock, struct msghdr *msg,
 	}
 
 	mutex_lock(&fs->send_lock);
-	if (unlikely(from.tsflags & SOF_TIMESTAMPING_OPT_ID))
-		from.key = ferry_txstamp_key(sk, len);
 	for (;;) {
 		bool closed;
 		ssize_t n;
@@ -372,12 +396,16 @@ static noinline int ferry_stream_send(struct socket *sock, struct msghdr *msg,
 			piece.final = piece.urgent;
 			piece.left -= !piece.urgent;
 		}
+		if (unlikely(from.tsflags & SOF_TIMESTAMPING_OPT_ID))
+			from.key = atomic_read(&sk->sk_tskey) + piece.left - 1;
 		if (unlikely(rcu_access_pointer(peer->sk_filter)))
 			n = ferry_stream_push_filtered(sk, peer, &piece, &from);
 		else
 			n = ferry_stream_push(sk, peer, &piece, &from);
 		if (likely(n > 0)) {
 			sent += n;
+			if (unlikely(from.tsflags & SOF_TIMESTAMPING_OPT_ID))
+				from.key = ferry_txstamp_key(sk, n);
 			ferry_stream_ready(peer, sk);
 			continue;
 		}
@@ -394,6 +422,8 @@ static noinline int ferry_stream_send(struct socket *sock, struct msghdr *msg,
 			break;
 	}
 	mutex_unlock(&fs->send_lock);
+	if (unlikely(from.last))
+		ferry_stream_stamp(sk, ferry_sk(peer), &from);
 	ferry_cmsg_sent(&from);
 	ferry_debug(sk, "send", sent ? sent : err);
 
@@ -509,6 +539,22 @@ static void ferry_stream_consume(struct ferry_sock *fs, struct ferry_buf *buf,
 	smp_store_release(&fs->read, fs->read + n);
 }
 
+/* The same for a buffer that may have a stamp. */
+static void ferry_stream_consume_stamped(struct ferry_sock *fs,
+					 struct ferry_buf *buf, u32 n)
+{
+	if (likely(!buf->txstamp)) {
+		ferry_stream_consume(fs, buf, n);
+		return;
+	}
+	/* Against ferry_stream_stamp(). */
+	spin_lock(&fs->lock);
+	ferry_stream_consume(fs, buf, n);
+	if (buf->off == buf->len)
+		ferry_txstamp_read(buf);
+	spin_unlock(&fs->lock);
+}
+
 /* Leave out the urgent byte, which is the next. */
 static void ferry_stream_skip(struct sock *sk, struct sock *peer,
 			      unsigned long avail, size_t skip, bool peek)
@@ -519,7 +565,8 @@ static void ferry_stream_skip(struct sock *sk, struct sock *peer,
 		sk_peek_offset_fwd(sk, 1);
 		return;
 	}
-	ferry_stream_consume(fs, ferry_stream_find(fs, avail, skip).buf, 1);
+	ferry_stream_consume_stamped(fs, ferry_stream_find(fs, avail, skip).buf,
+				     1);
 	ferry_urg_passed(fs);
 	ferry_write_space(peer, sk);
 }
@@ -760,10 +807,7 @@ static noinline int ferry_stream_recv(struct socket *sock, struct msghdr *msg,
 			last.stamp = span.buf->stamp;
 			last.mark = span.buf->mark;
 		}
-		if (unlikely(span.buf->txstamp) &&
-		    span.off + n == READ_ONCE(span.buf->len))
-			ferry_txstamp_read(span.buf);
-		ferry_stream_consume(fs, span.buf, n);
+		ferry_stream_consume_stamped(fs, span.buf, n);
 		if (unlikely(READ_ONCE(fs->urg_state)))
 			ferry_urg_passed(fs);
 		if (READ_ONCE(sk->sk_peek_off) >= 0)

@@ -17,33 +17,61 @@
 #include "ferry.h"
 
 /**
+ * struct ferry_offender - to whom a stamped message went
+ * @len: length of the address, 0 when the receiver has none
+ * @sa: the address
+ *
+ * Lies before the payload of a stamp; one without payload has none.
+ */
+struct ferry_offender {
+	int			len;
+	struct sockaddr_ferry	sa;
+};
+
+/* Where that is, or NULL. */
+static struct ferry_offender *ferry_offender(const struct sk_buff *skb)
+{
+	if (skb_headroom(skb) < sizeof(struct ferry_offender))
+		return NULL;
+	return (struct ferry_offender *)skb->head;
+}
+
+/**
  * ferry_txstamp_prepare() - a message is to be stamped for its sender
  * @sk: sender
- * @first: the message, in no queue
- * @last: its last buffer, to which the stamp belongs
- * @tsflags: SO_TIMESTAMPING flags of the message
+ * @buf: the message, or on a byte stream a part of it; in no queue
+ * @tsflags: SO_TIMESTAMPING flags of the message, 0 when it is not known whether
+ *	the stamp will be that of @buf
  *
- * Under SOF_TIMESTAMPING_OPT_ID the key counts messages, and on a byte stream the
- * bytes, so that it is that of the last byte, as TCP's.
+ * What the stamp needs is charged with @buf.
  *
+ * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
  */
-int ferry_txstamp_prepare(struct sock *sk, struct ferry_buf *first,
-			  struct ferry_buf *last, u32 tsflags)
+int ferry_txstamp_prepare(struct sock *sk, struct ferry_buf *buf, u32 tsflags)
 {
-	bool tsonly = READ_ONCE(sk->sk_tsflags) & SOF_TIMESTAMPING_OPT_TSONLY;
+	struct ferry_offender *to;
 
-	last->txstamp = ferry_record_skb(tsonly ? NULL : first, GFP_KERNEL);
-	if (!last->txstamp)
+	if (READ_ONCE(sk->sk_tsflags) & SOF_TIMESTAMPING_OPT_TSONLY)
+		buf->txstamp = ferry_record_skb(NULL, 0, sk->sk_allocation);
+	else
+		buf->txstamp = ferry_record_skb(buf, sizeof(*to),
+						sk->sk_allocation);
+	if (!buf->txstamp)
 		return -ENOMEM;
-	last->txflags = tsflags & SOF_TIMESTAMPING_TX_RECORD_MASK;
+
+	to = ferry_offender(buf->txstamp);
+	if (to)
+		to->len = 0;
+	buf->truesize += buf->txstamp->truesize;
+	buf->txflags = tsflags & SOF_TIMESTAMPING_TX_RECORD_MASK;
 	return 0;
 }
 
 /**
  * ferry_txstamp_key() - count a message for SOF_TIMESTAMPING_OPT_ID
  * @sk: sender
- * @len: bytes of a stream, or 1 for a record
+ * @len: bytes of a stream that were queued, or 1 for a record
  *
  * Return: the key of the message.
  */
@@ -55,15 +83,24 @@ u32 ferry_txstamp_key(struct sock *sk, u32 len)
 /**
  * ferry_txstamp_queued() - a message with a stamp is about to be queued
  * @sk: sender
- * @buf: its last buffer
- * @key: of ferry_txstamp_key()
+ * @to: receiver, or NULL when there are many
+ * @buf: the buffer with the stamp
+ * @key: of the message
  *
  * Before it can be read, so that ACK never overtakes.
  *
  * Context: any.
  */
-void ferry_txstamp_queued(struct sock *sk, struct ferry_buf *buf, u32 key)
+void ferry_txstamp_queued(struct sock *sk, struct sock *to,
+			  struct ferry_buf *buf, u32 key)
 {
+	const struct ferry_addr *addr = to ? ferry_own_addr(to) : NULL;
+	struct ferry_offender *offender = ferry_offender(buf->txstamp);
+
+	if (offender && addr) {
+		offender->len = addr->len;
+		memcpy(&offender->sa, &addr->sa, addr->len);
+	}
 	skb_shinfo(buf->txstamp)->tskey = key;
 	if (buf->txflags & SOF_TIMESTAMPING_TX_SCHED)
 		__skb_tstamp_tx(buf->txstamp, NULL, NULL, sk, SCM_TSTAMP_SCHED);
@@ -72,8 +109,24 @@ void ferry_txstamp_queued(struct sock *sk, struct ferry_buf *buf, u32 key)
 }
 
 /**
+ * ferry_txstamp_record() - the same for a record, which is counted
+ * @sk: sender
+ * @to: receiver, or NULL when there are many
+ * @first: the record
+ *
+ * Context: any.
+ */
+void ferry_txstamp_record(struct sock *sk, struct sock *to,
+			  struct ferry_buf *first)
+{
+	ferry_txstamp_queued(sk, to, first, ferry_txstamp_key(sk, 1));
+}
+
+/**
  * ferry_txstamp_read() - a message with a stamp has been read
- * @buf: its last buffer, still charged to the sender
+ * @buf: the buffer with the stamp, still charged to the sender
+ *
+ * Context: any.
  */
 void ferry_txstamp_read(struct ferry_buf *buf)
 {
@@ -127,14 +180,43 @@ void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
  * @msg: where to
  * @len: bytes that fit
  *
+ * Context: process, may sleep.
  * Return: bytes received, -EAGAIN when the queue is empty, or -EFAULT.
  */
 int ferry_recv_errors(struct sock *sk, struct msghdr *msg, size_t len)
 {
-	int ret = sock_recv_errqueue(sk, msg, len, SOL_FERRY, FERRY_RECVERR);
+	struct sk_buff *skb = sock_dequeue_err_skb(sk);
+	struct {
+		struct sock_extended_err	ee;
+		struct sockaddr_ferry		sa;
+	} err = {};
+	struct ferry_offender *offender;
+	int addrlen = FERRY_ADDR_HDR;
+	int ret, copied;
 
+	if (!skb)
+		return -EAGAIN;
+
+	copied = min_t(size_t, skb->len, len);
+	if (copied < skb->len)
+		msg->msg_flags |= MSG_TRUNC;
+	ret = skb_copy_datagram_msg(skb, 0, msg, copied);
+	if (ret)
+		goto out;
+
+	sock_recv_timestamp(msg, sk, skb);
+	err.ee = SKB_EXT_ERR(skb)->ee;
+	offender = ferry_offender(skb);
+	if (offender && offender->len) {
+		addrlen = offender->len;
+		memcpy(&err.sa, &offender->sa, addrlen);
+	}
+	put_cmsg(msg, SOL_FERRY, FERRY_RECVERR, sizeof(err.ee) + addrlen, &err);
+	msg->msg_flags |= MSG_ERRQUEUE;
+	ret = copied;
+out:
+	kfree_skb(skb);
 	/* What lay there was charged to the receive buffer. */
-	if (ret >= 0)
-		ferry_buffer_resized(sk);
+	ferry_buffer_resized(sk);
 	return ret;
 }

@@ -66,8 +66,13 @@ struct sockaddr_ferry {
 #define FERRY_REUSEPORT		6
 #define FERRY_ZEROCOPY		7
 
-/* Control message of level SOL_FERRY that comes with MSG_ERRQUEUE. */
-#define FERRY_RECVERR		5	/* struct sock_extended_err */
+/*
+ * Control message of level SOL_FERRY that comes with MSG_ERRQUEUE: a struct
+ * sock_extended_err, then the address of the socket that the message went to, as
+ * long as cmsg_len says (SO_EE_OFFENDER()). Where that has no name, or the stamp
+ * no payload, it is AF_UNSPEC with FERRY_ADDR_HDR bytes.
+ */
+#define FERRY_RECVERR		5
 
 /**
  * enum ferry_broadcast_policy - what a broadcast does to a receiver without room
