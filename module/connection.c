@@ -249,6 +249,8 @@ again:
 		ferry_establish(sk, child, listener);
 		spin_unlock(&lfs->lock);
 		ferry_wake_reader(listener);
+		/* An event as any other, though the caller knows. */
+		ferry_wake_state(sk, POLL_OUT);
 		err = 0;
 		goto out_put;
 	}
@@ -721,6 +723,23 @@ void ferry_disconnect(struct sock *sk)
 	sock_put(peer);
 }
 
+/*
+ * What SIGIO tells @sk when the directions @how, as @sk sees them, were shut
+ * down: both are down now, nothing more comes, or nothing more can be sent.
+ */
+static int ferry_shutdown_band(const struct sock *sk, const struct sock *peer,
+			       int how)
+{
+	u8 mask = READ_ONCE(sk->sk_shutdown);
+
+	if (peer)
+		mask = (ferry_recv_closed(sk, peer) ? RCV_SHUTDOWN : 0) |
+		       (ferry_send_closed(sk, peer) ? SEND_SHUTDOWN : 0);
+	if (mask == SHUTDOWN_MASK)
+		return POLL_HUP;
+	return how & RCV_SHUTDOWN ? POLL_IN : POLL_OUT;
+}
+
 /**
  * ferry_shutdown() - shutdown(2)
  * @sock: connected socket, or a listener
@@ -734,7 +753,7 @@ int ferry_shutdown(struct socket *sock, int how)
 {
 	struct sock *sk = sock->sk;
 	struct sock *peer = NULL;
-	int err = 0;
+	int err = 0, band = 0;
 
 	if (how < SHUT_RD || how > SHUT_RDWR)
 		return -EINVAL;
@@ -747,6 +766,7 @@ int ferry_shutdown(struct socket *sock, int how)
 		if (how & RCV_SHUTDOWN) {
 			ferry_name_unlisten(sk);
 			ferry_listen_stop(sk);
+			band = POLL_HUP;
 		}
 		break;
 	case TCP_ESTABLISHED:
@@ -755,16 +775,21 @@ int ferry_shutdown(struct socket *sock, int how)
 			peer = ferry_sk(sk)->peer;
 		else
 			wake_up_interruptible_all(&ferry_sk(sk)->senders);
+		band = ferry_shutdown_band(sk, peer, how);
 		break;
 	default:
 		err = -ENOTCONN;
 	}
 	release_sock(sk);
 
-	if (!err)
-		ferry_wake_state(sk, how == SHUTDOWN_MASK ? POLL_HUP : POLL_IN);
-	if (peer)
-		ferry_wake_state(peer, how == SHUTDOWN_MASK ? POLL_HUP : POLL_IN);
+	if (band)
+		ferry_wake_state(sk, band);
+	if (peer) {
+		/* Its other direction. */
+		band = ferry_shutdown_band(peer, sk, how ^ SHUTDOWN_MASK ?:
+						     SHUTDOWN_MASK);
+		ferry_wake_state(peer, band);
+	}
 	if (peer && how & SEND_SHUTDOWN)
 		ferry_linger(sk);
 	ferry_debug(sk, "shutdown", err);
