@@ -601,8 +601,13 @@ TEST_F(rights, X01_bad_headers)
 	/* Too short for a header at all: nothing is there. */
 	control.header.cmsg_level = SOL_SOCKET;
 	msg.msg_controllen = sizeof(struct cmsghdr) - 1;
-	EXPECT_EQ(1, sendmsg(self->a, &msg, 0));
-	EXPECT_EQ(1, recv(self->b, buf, 8, 0));
+	if (sizeof(long) == 4) {
+		/* The core translates headers, and wants one. */
+		EXPECT_ERR(EINVAL, sendmsg(self->a, &msg, 0));
+	} else {
+		EXPECT_EQ(1, sendmsg(self->a, &msg, 0));
+		EXPECT_EQ(1, recv(self->b, buf, 8, 0));
+	}
 	/* Not a whole descriptor. */
 	msg.msg_controllen = CMSG_SPACE(sizeof(int));
 	control.header.cmsg_type = SCM_RIGHTS;
@@ -984,7 +989,9 @@ TEST_F(rights, P04_optmem)
 	((struct cmsghdr *)control)->cmsg_level = SOL_IP;
 	msg.msg_control = control;
 	msg.msg_controllen = len;
-	EXPECT_ERR(ENOBUFS, sendmsg(self->a, &msg, 0));
+	/* The core's errno differs for programs of 32 bits. */
+	EXPECT_ERR(sizeof(long) == 4 ? ENOMEM : ENOBUFS,
+		   sendmsg(self->a, &msg, 0));
 	EXPECT_EQ(0, ft_poll(self->b, POLLIN, 0));
 	free(control);
 }
