@@ -102,7 +102,8 @@ struct ferry_rights {
  * @secid: its security label
  * @mark: SO_MARK of the message
  * @tsflags: its SO_TIMESTAMPING flags for this message
- * @key: byte stream: for SOF_TIMESTAMPING_OPT_ID, the last byte's number
+ * @key: byte stream: for SOF_TIMESTAMPING_OPT_ID, the number of the last byte
+ *	queued
  * @last: byte stream: the last buffer queued, with a reference, when a stamp is
  *	wanted
  * @rights: descriptors, until a buffer takes them over

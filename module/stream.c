@@ -39,6 +39,7 @@ static bool ferry_may_append(const struct ferry_buf *buf,
  * @left: bytes to take at most
  * @urgent: it is the one urgent byte
  * @final: with @left bytes taken the message is complete
+ * @key: SOF_TIMESTAMPING_OPT_ID: the number that the last byte then has
  * @passed: a filter has seen it as one, and as one it is queued: there was room
  */
 struct ferry_piece {
@@ -46,6 +47,7 @@ struct ferry_piece {
 	size_t		left;
 	bool		urgent;
 	bool		final;
+	u32		key;
 	bool		passed;
 };
 
@@ -153,7 +155,7 @@ static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
 		refcount_inc(&buf->refs);
 		last = from->last;
 		from->last = buf;
-		ferry_txstamp_queued(sk, &to->sk, buf, from->key);
+		ferry_txstamp_queued(sk, &to->sk, buf, piece->key);
 	}
 	if (to->tail) {
 		/* Pairs with ferry_stream_next(): nothing more is appended. */
@@ -203,6 +205,7 @@ static ssize_t ferry_stream_push_filtered(struct sock *sk, struct sock *peer,
 	struct ferry_piece passed = {
 		.urgent = piece->urgent,
 		.final = piece->final && len == piece->left,
+		.key = piece->key,
 		.passed = true,
 	};
 	struct sk_buff *skb;
@@ -397,7 +400,7 @@ static noinline int ferry_stream_send(struct socket *sock, struct msghdr *msg,
 			piece.left -= !piece.urgent;
 		}
 		if (unlikely(from.tsflags & SOF_TIMESTAMPING_OPT_ID))
-			from.key = atomic_read(&sk->sk_tskey) + piece.left - 1;
+			piece.key = atomic_read(&sk->sk_tskey) + piece.left - 1;
 		if (unlikely(rcu_access_pointer(peer->sk_filter)))
 			n = ferry_stream_push_filtered(sk, peer, &piece, &from);
 		else
