@@ -260,9 +260,11 @@ static const struct proto_ops ferry_stream_ops = {
 	.getsockopt	= ferry_getsockopt,
 	.sendmsg	= ferry_stream_sendmsg,
 	.recvmsg	= ferry_stream_recvmsg,
+	FERRY_SENDPAGE_OP
 	.mmap		= sock_no_mmap,
 	.set_peek_off	= sk_set_peek_off,
 	.set_rcvlowat	= ferry_set_rcvlowat,
+	.splice_read	= ferry_stream_splice_read,
 };
 
 static const struct proto_ops ferry_seqpacket_ops = {
@@ -286,6 +288,7 @@ static const struct proto_ops ferry_seqpacket_ops = {
 	.getsockopt	= ferry_getsockopt,
 	.sendmsg	= ferry_seqpacket_sendmsg,
 	.recvmsg	= ferry_record_recvmsg,
+	FERRY_SENDPAGE_OP
 	.mmap		= sock_no_mmap,
 	.set_peek_off	= sk_set_peek_off,
 };
@@ -311,6 +314,7 @@ static const struct proto_ops ferry_dgram_ops = {
 	.getsockopt	= ferry_getsockopt,
 	.sendmsg	= ferry_dgram_sendmsg,
 	.recvmsg	= ferry_record_recvmsg,
+	FERRY_SENDPAGE_OP
 	.mmap		= sock_no_mmap,
 	.set_peek_off	= sk_set_peek_off,
 };

@@ -107,6 +107,22 @@ struct ferry_buf *ferry_buf_share(struct ferry_buf *buf)
 	return view;
 }
 
+/**
+ * ferry_buf_shrink() - a buffer holds less memory than it did
+ * @buf: buffer, charged or not
+ * @bytes: how much less; never all
+ */
+void ferry_buf_shrink(struct ferry_buf *buf, u32 bytes)
+{
+	buf->truesize -= bytes;
+	if (!buf->to)
+		return;
+	atomic_sub(bytes, &buf->to->sk_rmem_alloc);
+	if (buf->sk)
+		WARN_ON_ONCE(refcount_sub_and_test(bytes,
+						   &buf->sk->sk_wmem_alloc));
+}
+
 static void ferry_buf_uncharge(struct ferry_buf *buf)
 {
 	struct sock *sk = buf->sk;
@@ -163,6 +179,8 @@ void ferry_buf_put(struct ferry_buf *buf)
 		put_pid(buf->pid);
 	if (buf->from)
 		ferry_addr_put(buf->from);
+	if (unlikely(buf->shut))
+		ferry_pages_return(buf);
 	if (buf->to)
 		ferry_buf_uncharge(buf);
 	if (buf->shared)
@@ -201,7 +219,7 @@ void ferry_buf_put_list(struct ferry_buf *buf)
 bool ferry_queue_purge(struct sock *sk)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
-	struct ferry_buf *buf, *next, *last = NULL;
+	struct ferry_buf *buf, *next, *last = NULL, *held = NULL;
 	struct ferry_rights *rights = NULL;
 	bool unread, reset;
 
@@ -212,8 +230,13 @@ bool ferry_queue_purge(struct sock *sk)
 		unread = READ_ONCE(fs->written) != fs->read;
 		last = fs->finished ? NULL : fs->tail;
 	}
-	if (last)
+	if (last) {
 		swap(last->rights, rights);
+		if (last->shut) {
+			refcount_inc(&last->refs);
+			held = last;
+		}
+	}
 	WRITE_ONCE(fs->head, last);
 
 	reset = ferry_connects(sk) && fs->peer &&
@@ -228,6 +251,10 @@ bool ferry_queue_purge(struct sock *sk)
 	for (; buf && buf != last; buf = next) {
 		next = buf->next;
 		ferry_buf_put(buf);
+	}
+	if (held) {
+		ferry_pages_return(held);
+		ferry_buf_put(held);
 	}
 	if (rights)
 		ferry_rights_put(rights);

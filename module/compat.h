@@ -50,4 +50,15 @@ static inline int ferry_sock_cmsg(struct sock *sk, struct msghdr *msg,
 #endif
 }
 
+/* Before 6.5 pages are spliced into a socket one by one, by proto_ops.sendpage. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+#define FERRY_SENDPAGE_OP
+#else
+#define FERRY_SENDPAGE
+#define FERRY_SENDPAGE_OP	.sendpage = ferry_sendpage,
+#ifndef MSG_SPLICE_PAGES
+#define MSG_SPLICE_PAGES	0x8000000
+#endif
+#endif
+
 #endif /* _FERRY_COMPAT_H */

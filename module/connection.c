@@ -449,6 +449,7 @@ static void ferry_unlisten(struct ferry_sock *fs)
 	fs->urg_at = 0;
 	fs->urg_drop = 0;
 	fs->urg_byte = 0;
+	atomic_set(&fs->zerocopy_calls, 0);
 	WRITE_ONCE(fs->urg_state, FERRY_URG_NONE);
 }
 

@@ -130,12 +130,14 @@ struct ferry_sender {
  *	it only up to what the queue's @written says
  * @off: bytes consumed. Written by the reader
  * @cap: bytes that fit in @data
+ * @segs: in its place, of a buffer that holds pages: how many bio_vecs it owns
  * @truesize: memory charged
  * @cache: index of the allocation class, see buffer.c
  * @refs: holders; a record that is peeked at has more than one
  * @eor: last buffer of a record
  * @msg_eor: the sender gave MSG_EOR, or the record is empty
- * @shut: nothing may be appended (it carries descriptors)
+ * @shut: nothing may be appended (it carries descriptors, or holds pages)
+ * @paged: @data is an array of struct bio_vec, see pages.c
  * @peeked: a peek with an offset has shown it (records); guarded by the queue's @lock
  * @sk: sender, kept alive by the charge to its sk_wmem_alloc; NULL for a
  *	broadcast, which is charged to the receiver only
@@ -152,6 +154,7 @@ struct ferry_sender {
  *	in the middle of a message. Guarded by the queue's @lock
  * @stamp: when it was queued, if the receiver asked; else 0
  * @txstamp: what the sender is told when it was read, or NULL; see timestamp.c
+ * @uarg: MSG_ZEROCOPY: its notification with a reference, or NULL; see zerocopy.c
  * @shared: buffer with a reference whose payload this one shows, or NULL
  * @data: the payload, in this buffer or in @shared
  * @room: where the payload of a buffer of its own lies
@@ -160,15 +163,20 @@ struct ferry_buf {
 	struct ferry_buf	*next;
 	u32			len;
 	u32			off;
-	u32			cap;
+	union {
+		u32		cap;
+		u32		segs;
+	};
 	u32			truesize;
 	refcount_t		refs;
 	u8			cache;
 	u8			eor:1,
 				msg_eor:1,
-				shut:1;
+				shut:1,
+				paged:1;
 	u8			peeked;
 	u32			secid;
+	u32			txflags;
 	struct sock		*sk;
 	struct sock		*to;
 	struct pid		*pid;
@@ -178,9 +186,9 @@ struct ferry_buf {
 	struct ferry_addr	*from;
 	u32			drops;
 	u32			mark;
-	u32			txflags;
 	ktime_t			stamp;
 	struct sk_buff		*txstamp;
+	struct ubuf_info	*uarg;
 	struct ferry_buf	*shared;
 	u8			*data;
 	u8			room[];
@@ -220,6 +228,7 @@ enum ferry_urg {
  * @listed: in the list of all sockets; guarded by the bucket's lock
  * @place: where in it, never changes; see socklist.c
  * @unread: records: bytes sent and not yet read
+ * @zerocopy_calls: sends with MSG_ZEROCOPY that succeeded
  * @lock: guards the queue's links, @dead and the listener's queues
  * @dead: released; nothing may be queued any more. Guarded by @lock
  * @unaccepted: in a listener's queue, whose @lock guards it
@@ -279,6 +288,7 @@ struct ferry_sock {
 			unsigned long		urg_drop;
 			u8			urg_state;
 			u8			urg_byte;
+			atomic_t		zerocopy_calls;
 		};
 		struct sock			*child;
 	};
@@ -485,10 +495,41 @@ static inline size_t ferry_copy_to(const u8 *data, size_t n,
 	return n;
 }
 
+/* pages.c */
+bool ferry_pages_worth(const struct msghdr *msg, size_t len);
+struct ferry_buf *ferry_pages_lend(struct sock *sk, struct iov_iter *iter,
+				   size_t len, unsigned int max);
+size_t ferry_pages_copy_to(const struct ferry_buf *buf, size_t off, size_t n,
+			   struct iov_iter *iter);
+struct page *ferry_pages_find(const struct ferry_buf *buf, size_t off,
+			      size_t *len, size_t *page_off);
+void ferry_pages_iter(const struct ferry_buf *buf, struct iov_iter *iter);
+void ferry_pages_return(struct ferry_buf *buf);
+
+/* Flags of messages whose pages may be lent. */
+#define FERRY_LEND_FLAGS	(MSG_ZEROCOPY | MSG_SPLICE_PAGES)
+
+/* ferry_lends() - is this a message whose pages are to be lent? */
+static inline bool ferry_lends(const struct msghdr *msg, size_t len)
+{
+	return unlikely(msg->msg_flags & FERRY_LEND_FLAGS) &&
+	       ferry_pages_worth(msg, len);
+}
+
+/* ferry_buf_copy_to() - copy @n bytes at @off of a buffer's payload */
+static inline size_t ferry_buf_copy_to(const struct ferry_buf *buf, size_t off,
+				       size_t n, struct iov_iter *iter)
+{
+	if (unlikely(buf->paged))
+		return ferry_pages_copy_to(buf, off, n, iter);
+	return ferry_copy_to(buf->data + off, n, iter);
+}
+
 /* buffer.c */
 struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want);
 struct ferry_buf *ferry_buf_share(struct ferry_buf *buf);
 void ferry_buf_disown(struct ferry_buf *first);
+void ferry_buf_shrink(struct ferry_buf *buf, u32 bytes);
 void ferry_buf_put(struct ferry_buf *buf);
 void ferry_buf_put_list(struct ferry_buf *buf);
 bool ferry_queue_purge(struct sock *sk);
@@ -625,13 +666,16 @@ int ferry_recv_errors(struct sock *sk, struct msghdr *msg, size_t len);
 int ferry_zerocopy_send(struct socket *sock, struct msghdr *msg, size_t len,
 			int (*send)(struct socket *sock, struct msghdr *msg,
 				    size_t len));
+void ferry_zerocopy_attach(struct ferry_buf *buf, struct ubuf_info *uarg);
+void ferry_zerocopy_put(struct ubuf_info *uarg);
 
 /* ferry_wants_zerocopy() - is this send one with completion notification? */
 static inline bool ferry_wants_zerocopy(const struct sock *sk,
 					const struct msghdr *msg)
 {
 	return unlikely(msg->msg_flags & MSG_ZEROCOPY) &&
-	       sock_flag(sk, SOCK_ZEROCOPY);
+	       sock_flag(sk, SOCK_ZEROCOPY) && !msg->msg_ubuf &&
+	       iov_iter_count(&msg->msg_iter);
 }
 
 /**
@@ -733,6 +777,17 @@ int ferry_wait_connected(struct sock *sk, long *timeo);
 int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 			 int flags);
+ssize_t ferry_stream_recv(struct socket *sock, struct msghdr *msg, size_t len,
+			  int flags, struct pipe_inode_info *pipe);
+
+/* splice.c */
+ssize_t ferry_splice_out(struct pipe_inode_info *pipe,
+			 const struct ferry_buf *buf, size_t off, size_t len);
+ssize_t ferry_stream_splice_read(struct socket *sock, loff_t *ppos,
+				 struct pipe_inode_info *pipe, size_t len,
+				 unsigned int flags);
+ssize_t ferry_sendpage(struct socket *sock, struct page *page, int offset,
+		       size_t size, int flags);
 
 /* urgent.c */
 void ferry_urg_mark(struct ferry_sock *to, u8 byte);

@@ -48,6 +48,45 @@ err_free:
 	return ERR_PTR(err);
 }
 
+/* Make a record that refers to the message's pages, NULL if it cannot be. */
+static struct ferry_buf *ferry_record_lend(struct sock *sk, struct msghdr *msg,
+					   size_t len)
+{
+	struct ferry_buf *buf;
+
+	/* All receivers of a broadcast share one copy. */
+	if (!ferry_lends(msg, len) ||
+	    (msg->msg_namelen >= FERRY_ADDR_HDR &&
+	     ferry_is_broadcast(msg->msg_name)))
+		return NULL;
+
+	buf = ferry_pages_lend(sk, &msg->msg_iter, len, UINT_MAX);
+	if (!buf)
+		return NULL;
+	if (buf->len < len) {
+		iov_iter_revert(&msg->msg_iter, buf->len);
+		ferry_buf_put(buf);
+		return NULL;
+	}
+	buf->sk = sk;
+	buf->eor = 1;
+	return buf;
+}
+
+/* Make a record of a message whose pages may be lent. */
+static struct ferry_buf *ferry_record_make_lent(struct sock *sk,
+						struct msghdr *msg, size_t len)
+{
+	struct ferry_buf *first;
+
+	first = ferry_record_lend(sk, msg, len);
+	if (!first)
+		first = ferry_record_make(sk, msg, len);
+	if (!IS_ERR(first) && msg->msg_ubuf)
+		ferry_zerocopy_attach(first, msg->msg_ubuf);
+	return first;
+}
+
 /**
  * ferry_record_link() - put a record at the end of a queue
  * @to: receiver; the caller holds its @lock and has found it alive
@@ -100,9 +139,41 @@ struct sk_buff *ferry_record_skb(const struct ferry_buf *first,
 	if (!skb)
 		return NULL;
 	skb_reserve(skb, headroom);
-	for (buf = first; buf; buf = buf->next)
-		skb_put_data(skb, buf->data, buf->len);
+	for (buf = first; buf; buf = buf->next) {
+		struct kvec vec = {
+			.iov_base = skb_put(skb, buf->len),
+			.iov_len = buf->len,
+		};
+		struct iov_iter iter;
+
+		iov_iter_kvec(&iter, ITER_DEST, &vec, 1, buf->len);
+		ferry_buf_copy_to(buf, 0, buf->len, &iter);
+	}
 	return skb;
+}
+
+/*
+ * Copy a record that refers to pages, in no queue: what a filter judges must
+ * not change before it is read. The copy follows the buffer, now empty, that
+ * all else belongs to.
+ */
+static int ferry_record_own(struct sock *sk, struct ferry_buf *first)
+{
+	struct msghdr msg = {};
+	struct ferry_buf *copy;
+
+	ferry_pages_iter(first, &msg.msg_iter);
+	copy = ferry_record_make(sk, &msg, first->len);
+	if (IS_ERR(copy))
+		return PTR_ERR(copy);
+
+	if (first->uarg)
+		uarg_to_msgzc(first->uarg)->zerocopy = 0;
+	ferry_pages_return(first);
+	first->len = 0;
+	first->eor = 0;
+	first->next = copy;
+	return 0;
 }
 
 /*
@@ -199,7 +270,10 @@ static struct ferry_buf *ferry_record_prepare(struct sock *sk,
 {
 	struct ferry_buf *first;
 
-	first = ferry_record_make(sk, msg, len);
+	if (unlikely(msg->msg_flags & FERRY_LEND_FLAGS))
+		first = ferry_record_make_lent(sk, msg, len);
+	else
+		first = ferry_record_make(sk, msg, len);
 	if (IS_ERR(first))
 		return first;
 	ferry_cmsg_attach(first, from);
@@ -241,6 +315,9 @@ static int ferry_record_deliver(struct sock *sk, struct sock *to,
 
 		if (unlikely(rcu_access_pointer(to->sk_filter)) && !filtered) {
 			filtered = true;
+			err = first->paged ? ferry_record_own(sk, first) : 0;
+			if (err)
+				return err;
 			err = ferry_filter_record(sk, to, first, GFP_KERNEL);
 			if (err == -EPERM) {
 				if (unlikely(first->txstamp))
@@ -603,7 +680,7 @@ static inline int ferry_record_copy(const struct ferry_view *view,
 	size_t off = view->skip;
 
 	if (likely(buf->eor))
-		return likely(ferry_copy_to(buf->data + off, n, &msg->msg_iter) == n) ?
+		return likely(ferry_buf_copy_to(buf, off, n, &msg->msg_iter) == n) ?
 		       0 : -EFAULT;
 
 	for (; n; buf = buf->next) {
@@ -614,7 +691,7 @@ static inline int ferry_record_copy(const struct ferry_view *view,
 			continue;
 		}
 		part = min(n, buf->len - off);
-		if (ferry_copy_to(buf->data + off, part, &msg->msg_iter) != part)
+		if (ferry_buf_copy_to(buf, off, part, &msg->msg_iter) != part)
 			return -EFAULT;
 		n -= part;
 		off = 0;
@@ -702,7 +779,8 @@ static inline void ferry_record_describe(struct socket *sock,
 		msg->msg_namelen = ferry_addr_copy(msg->msg_name, first->from);
 	if (unlikely(ferry_wants_extras(sock->sk)))
 		ferry_recv_extras(sock->sk, msg, first);
-	if (unlikely(first->msg_eor) && (sock->type == SOCK_SEQPACKET || !first->len))
+	if (unlikely(first->msg_eor) &&
+	    (sock->type == SOCK_SEQPACKET || (first->eor && !first->len)))
 		msg->msg_flags |= MSG_EOR;
 }
 

@@ -41,6 +41,8 @@ static bool ferry_may_append(const struct ferry_buf *buf,
  * @final: with @left bytes taken the message is complete
  * @key: SOF_TIMESTAMPING_OPT_ID: the number that the last byte then has
  * @passed: a filter has seen it as one, and as one it is queued: there was room
+ * @lend: refer to the pages in place of copying
+ * @uarg: notification of MSG_ZEROCOPY, or NULL
  */
 struct ferry_piece {
 	struct iov_iter	*iter;
@@ -49,6 +51,8 @@ struct ferry_piece {
 	bool		final;
 	u32		key;
 	bool		passed;
+	bool		lend;
+	struct ubuf_info *uarg;
 };
 
 /* The bytes are in place: let the reader have them. */
@@ -96,33 +100,57 @@ static ssize_t ferry_stream_append(struct ferry_sock *to,
 	return n;
 }
 
-/* Queue a new buffer. Returns the bytes taken. */
-static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
-				const struct ferry_piece *piece,
-				struct ferry_sender *from)
+/* Make a buffer of some of the message. */
+static struct ferry_buf *ferry_stream_fill(struct sock *sk, struct ferry_sock *to,
+					   const struct ferry_piece *piece)
 {
 	unsigned long unread = to->written - READ_ONCE(to->read);
-	struct ferry_buf *buf, *last = NULL;
-	size_t want, n;
-	int err;
+	size_t want, n, step = min(READ_ONCE(sk->sk_sndbuf),
+				   READ_ONCE(to->sk.sk_rcvbuf)) /
+			       FERRY_STREAM_STEPS;
+	struct ferry_buf *buf;
+
+	if (unlikely(piece->lend)) {
+		buf = ferry_pages_lend(sk, piece->iter, piece->left,
+				       max_t(size_t, step / PAGE_SIZE, 1));
+		if (buf)
+			return buf;
+	}
 
 	/* Grow with what waits: memory stays in proportion to the bytes unread. */
-	want = max_t(size_t, piece->left, unread);
-	want = min_t(size_t, want, min(READ_ONCE(sk->sk_sndbuf),
-				       READ_ONCE(to->sk.sk_rcvbuf)) /
-				   FERRY_STREAM_STEPS);
-	buf = ferry_buf_alloc(sk, want);
+	want = piece->left;
+	if (likely(!piece->uarg))
+		want = max_t(size_t, want, unread);
+	buf = ferry_buf_alloc(sk, min_t(size_t, want, step));
 	if (unlikely(!buf))
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 
 	n = ferry_copy_from(buf->data, min_t(size_t, buf->cap, piece->left),
 			    piece->iter);
 	if (unlikely(!n)) {
 		ferry_buf_put(buf);
-		return -EFAULT;
+		return ERR_PTR(-EFAULT);
 	}
 	buf->len = n;
+	return buf;
+}
+
+/* Queue a new buffer. Returns the bytes taken. */
+static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
+				const struct ferry_piece *piece,
+				struct ferry_sender *from)
+{
+	struct ferry_buf *buf, *last = NULL;
+	size_t n;
+	int err;
+
+	buf = ferry_stream_fill(sk, to, piece);
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	n = buf->len;
 	buf->sk = sk;
+	if (unlikely(piece->uarg))
+		ferry_zerocopy_attach(buf, piece->uarg);
 	if (unlikely(from->rights)) {
 		err = ferry_inflight_add(from->rights, &to->sk);
 		if (err) {
@@ -183,7 +211,7 @@ static ssize_t ferry_stream_push(struct sock *sk, struct sock *peer,
 	lockdep_assert_held(&ferry_sk(sk)->send_lock);
 
 	if (to->tail && ferry_may_append(to->tail, from) &&
-	    likely(!ferry_stamped(peer))) {
+	    likely(!ferry_stamped(peer) && !piece->lend && !piece->uarg)) {
 		n = ferry_stream_append(to, piece);
 		if (n)
 			return n;
@@ -207,6 +235,7 @@ static ssize_t ferry_stream_push_filtered(struct sock *sk, struct sock *peer,
 		.final = piece->final && len == piece->left,
 		.key = piece->key,
 		.passed = true,
+		.uarg = piece->uarg,
 	};
 	struct sk_buff *skb;
 	struct iov_iter iter;
@@ -218,6 +247,8 @@ static ssize_t ferry_stream_push_filtered(struct sock *sk, struct sock *peer,
 	skb = ferry_filter_bytes(sk, peer, from->mark, piece->iter, len);
 	if (IS_ERR(skb))
 		return PTR_ERR(skb);
+	if (unlikely(piece->uarg))
+		uarg_to_msgzc(piece->uarg)->zerocopy = 0;
 	/* Descriptors go with the first byte, wherever that goes. */
 	if (!skb->len && from->rights) {
 		ferry_rights_put(from->rights);
@@ -299,7 +330,8 @@ static ssize_t ferry_stream_send_plain(struct sock *sk, struct msghdr *msg,
 	struct ferry_buf *buf;
 	size_t n = 0;
 
-	if (unlikely(msg->msg_flags & (MSG_OOB | MSG_ZEROCOPY) ||
+	if (unlikely(msg->msg_flags & (MSG_OOB | MSG_ZEROCOPY |
+				       MSG_SPLICE_PAGES) ||
 		     msg->msg_controllen || msg->msg_namelen ||
 		     READ_ONCE(sk->sk_tsflags)) ||
 	    static_branch_unlikely(&ferry_passsec_used))
@@ -352,6 +384,8 @@ static noinline int ferry_stream_send(struct socket *sock, struct msghdr *msg,
 	if (ferry_wants_zerocopy(sk, msg))
 		return ferry_zerocopy_send(sock, msg, len, ferry_stream_send);
 
+	piece.lend = ferry_lends(msg, len);
+	piece.uarg = msg->msg_ubuf;
 	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
 	if (unlikely(!ferry_connected(sk))) {
 		err = ferry_wait_connected(sk, &timeo);
@@ -538,6 +572,8 @@ static void ferry_stream_consume(struct ferry_sock *fs, struct ferry_buf *buf,
 	lockdep_assert_held(&fs->recv_lock);
 
 	buf->off += n;
+	if (unlikely(buf->shut) && buf->off == READ_ONCE(buf->len))
+		ferry_pages_return(buf);
 	/* Pairs with ferry_stream_rewind(): last touch of the buffer. */
 	smp_store_release(&fs->read, fs->read + n);
 }
@@ -697,12 +733,22 @@ static bool ferry_same_sender(const struct ferry_buf *buf,
 	       gid_eq(buf->gid, scm->creds.gid);
 }
 
-/*
- * Receive in any way. Apart from ferry_stream_recvmsg(), which would pay for
- * its frame.
+/**
+ * ferry_stream_recv() - receive bytes, or move them into a pipe
+ * @sock: socket
+ * @msg: where to
+ * @len: bytes wanted
+ * @flags: as ferry_stream_recvmsg()
+ * @pipe: where to instead, locked, or NULL
+ *
+ * Apart from ferry_stream_recvmsg(), which would pay for its frame.
+ *
+ * Context: process, may sleep.
+ * Return: bytes received, 0 at the end of the stream, or an error.
  */
-static noinline int ferry_stream_recv(struct socket *sock, struct msghdr *msg,
-				      size_t len, int flags)
+noinline ssize_t ferry_stream_recv(struct socket *sock, struct msghdr *msg,
+				   size_t len, int flags,
+				   struct pipe_inode_info *pipe)
 {
 	struct sock *sk = sock->sk;
 	struct ferry_sock *fs = ferry_sk(sk);
@@ -785,9 +831,16 @@ static noinline int ferry_stream_recv(struct socket *sock, struct msghdr *msg,
 		if (unlikely(creds && copied && !ferry_same_sender(span.buf, &scm)))
 			break;
 		n = min_t(size_t, span.len, len - copied);
-		if (likely(!(flags & MSG_TRUNC)))
-			n = ferry_copy_to(span.buf->data + span.off, n,
-					  &msg->msg_iter);
+		if (unlikely(pipe)) {
+			err = ferry_splice_out(pipe, span.buf, span.off, n);
+			if (err <= 0)
+				break;
+			n = err;
+			err = 0;
+		} else if (likely(!(flags & MSG_TRUNC))) {
+			n = ferry_buf_copy_to(span.buf, span.off, n,
+					      &msg->msg_iter);
+		}
 		if (unlikely(!n && len)) {
 			err = -EFAULT;
 			break;
@@ -851,10 +904,10 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 	ssize_t copied;
 
 	if (unlikely(!ferry_connected(sk)))
-		return ferry_stream_recv(sock, msg, len, flags);
+		return ferry_stream_recv(sock, msg, len, flags, NULL);
 	copied = ferry_stream_recv_plain(sock, msg, len, flags);
 	if (unlikely(!copied))
-		return ferry_stream_recv(sock, msg, len, flags);
+		return ferry_stream_recv(sock, msg, len, flags, NULL);
 	ferry_debug(sk, "receive", copied);
 	return copied;
 }
