@@ -9,6 +9,7 @@
 #include "kselftest_harness.h"
 
 #include <linux/net_tstamp.h>
+#include <netinet/in.h>
 #include <sys/syscall.h>
 
 /* The kernel's numbers, whatever size of time the C library chose. */
@@ -108,6 +109,7 @@ FIXTURE(stamp)
 {
 	struct ft_leak leak;
 	int a, b;
+	int clock;
 };
 
 FIXTURE_VARIANT(stamp)
@@ -129,15 +131,46 @@ STAMP_VARIANT(FERRY_dgram_pair, AF_FERRY, SOCK_DGRAM, FT_PAIR);
 STAMP_VARIANT(FERRY_dgram_conn, AF_FERRY, SOCK_DGRAM, FT_CONN);
 STAMP_VARIANT(UDP_conn, AF_INET, SOCK_DGRAM, FT_CONN);
 
+/*
+ * The core begins to stamp packets a while after somebody has asked for it, and
+ * goes on as long as that socket lives. Returns one whose packets are stamped.
+ */
+static int start_clock(void)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET };
+	int64_t ns = 0, end = ft_now_ms() + FT_LONG_MS;
+	socklen_t len = sizeof(addr);
+	int count, fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, len) ||
+	    getsockname(fd, (struct sockaddr *)&addr, &len) ||
+	    connect(fd, (struct sockaddr *)&addr, len) ||
+	    ft_setint(fd, TIMESTAMPING_OLD, RX_SOFTWARE))
+		return -1;
+	while (!ns && ft_now_ms() < end)
+		if (send(fd, "", 1, 0) != 1 ||
+		    recv_stamp(fd, 1, 0, TIMESTAMPING_OLD, &ns, &count) != 1)
+			return -1;
+	return ns ? fd : -1;
+}
+
 FIXTURE_SETUP(stamp)
 {
 	FT_NEED(variant->kind.domain, variant->kind.type);
 	ft_leak_start(&self->leak, variant->kind.domain);
 	ASSERT_EQ(0, ft_pair(&variant->kind, &self->a, &self->b));
+	self->clock = -1;
+	if (variant->kind.domain == AF_INET) {
+		self->clock = start_clock();
+		ASSERT_LE(0, self->clock);
+	}
 }
 
 FIXTURE_TEARDOWN(stamp)
 {
+	if (self->clock >= 0)
+		close(self->clock);
 	ft_close(&self->a);
 	ft_close(&self->b);
 	FT_NO_LEAK(&self->leak);
@@ -152,9 +185,6 @@ do {									\
 	ASSERT_TRUE(ft_wait_inq(self->b, 3));				\
 	_to = real_ns();						\
 	ASSERT_EQ(3, recv_stamp(self->b, 256, 0, (_type), &_ns, &_count)); \
-	/* The core begins to stamp packets a while after it was asked. */ \
-	if (variant->kind.domain == AF_INET)				\
-		_to = real_ns();					\
 	EXPECT_EQ(1, _count);						\
 	EXPECT_TRUE(between(_from, _ns, _to));				\
 } while (0)
