@@ -119,9 +119,9 @@ coverage:		## which lines of the module the selftests reach
 	@tools/coverage.sh
 
 .PHONY: conformance
-conformance:		## run the selftests on every family, write Documentation/conformance.md
+conformance:		## run the selftests on every family, write Documentation/conformance.md, README.md
 	@tools/setup.sh base check
-	@tools/conformance
+	@tools/conformance -r README.md
 
 .PHONY: bench
 bench:			## measure the family against its peers (BENCH_ARGS=...)
