@@ -392,7 +392,7 @@ static void ferry_dgram_set_peer(struct sock *sk, struct sock *peer)
 }
 
 /**
- * ferry_dgram_dissolve() - the peer has gone: a datagram socket has none
+ * ferry_dgram_dissolve() - a datagram socket loses its peer
  * @sk: datagram socket
  * @peer: the peer that is meant; if it is no longer the peer nothing happens
  *
@@ -709,7 +709,7 @@ void ferry_disconnect(struct sock *sk)
 	if (!ferry_connects(sk)) {
 		wake_up_interruptible_all(&fs->senders);
 		if (fs->peer)
-			ferry_dgram_set_peer(sk, NULL);
+			ferry_dgram_dissolve(sk, fs->peer);
 		return;
 	}
 
