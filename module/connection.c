@@ -590,31 +590,54 @@ int ferry_socketpair(struct socket *a, struct socket *b)
 	return 0;
 }
 
+/*
+ * Refuse the first of those who waited for a listener that has stopped; its child
+ * goes to @children. Returns it with a reference, as it may be closed any time,
+ * or NULL when there is none: they also go by themselves.
+ */
+static struct sock *ferry_refuse_first(struct ferry_sock *fs,
+				       struct list_head *waiters,
+				       struct list_head *children)
+{
+	struct ferry_sock *waiter;
+
+	spin_lock(&fs->lock);
+	waiter = list_first_entry_or_null(waiters, struct ferry_sock, node);
+	if (waiter) {
+		list_del_init(&waiter->node);
+		list_add_tail(&ferry_sk(waiter->child)->node, children);
+		waiter->child = NULL;
+		sock_hold(&waiter->sk);
+		WRITE_ONCE(waiter->sk.sk_err, ECONNREFUSED);
+		ferry_set_state(&waiter->sk, TCP_CLOSE);
+	}
+	spin_unlock(&fs->lock);
+	return waiter ? &waiter->sk : NULL;
+}
+
 /* Nobody will accept these: reset them, and refuse those who wait. */
 static void ferry_listen_stop(struct sock *listener)
 {
-	struct ferry_sock *fs = ferry_sk(listener), *child, *waiter, *next;
+	struct ferry_sock *fs = ferry_sk(listener), *child, *next;
 	LIST_HEAD(children);
+	LIST_HEAD(waiters);
+	struct sock *waiter;
 
 	spin_lock(&fs->lock);
 	WRITE_ONCE(listener->sk_state, TCP_CLOSE);
 	list_splice_init(&fs->accept_queue, &children);
+	list_splice_init(&fs->connect_queue, &waiters);
 	WRITE_ONCE(listener->sk_ack_backlog, 0);
-	list_for_each_entry_safe(waiter, next, &fs->connect_queue, node) {
-		list_move_tail(&ferry_sk(waiter->child)->node,
-			       &children);
-		list_del_init(&waiter->node);
-		waiter->child = NULL;
-		/* Refused, it may be closed any time. */
-		sock_hold(&waiter->sk);
-		WRITE_ONCE(waiter->sk.sk_err, ECONNREFUSED);
-		ferry_set_state(&waiter->sk, TCP_CLOSE);
-		sk_error_report(&waiter->sk);
-		ferry_wake_state(&waiter->sk, POLL_HUP);
-		sock_put(&waiter->sk);
-	}
 	ferry_unlisten(fs);
 	spin_unlock(&fs->lock);
+
+	/* However many they are, the lock is held for one at a time. */
+	while ((waiter = ferry_refuse_first(fs, &waiters, &children))) {
+		sk_error_report(waiter);
+		ferry_wake_state(waiter, POLL_HUP);
+		sock_put(waiter);
+		cond_resched();
+	}
 
 	list_for_each_entry_safe(child, next, &children, node) {
 		list_del_init(&child->node);
