@@ -132,6 +132,16 @@ static struct ferry_vertex *ferry_vertex(struct sock *sk)
 	return fs->vertex;
 }
 
+/* A search has come to @vertex: it is to be visited, once. */
+static void ferry_visit_later(struct ferry_vertex *vertex,
+			      struct list_head *todo, u64 round)
+{
+	if (vertex->round == round)
+		return;
+	vertex->round = round;
+	list_add_tail(&vertex->todo, todo);
+}
+
 /* Mark the sockets among @rights as to be visited. Returns whether one is @to. */
 static bool ferry_visit_rights(const struct ferry_rights *rights,
 			       struct list_head *todo, u64 round,
@@ -142,34 +152,32 @@ static bool ferry_visit_rights(const struct ferry_rights *rights,
 
 	for (i = 0; i < rights->count; i++) {
 		struct sock *sk = ferry_file_sock(rights->fp->fp[i]);
-		struct ferry_vertex *vertex;
 
 		if (!sk)
 			continue;
 		if (sk == to || sk == listener)
 			return true;
-		vertex = ferry_sk(sk)->vertex;
-		if (vertex->round == round)
-			continue;
-		vertex->round = round;
-		list_add_tail(&vertex->todo, todo);
+		ferry_visit_later(ferry_sk(sk)->vertex, todo, round);
 	}
 	return false;
 }
 
-static bool ferry_visit_queue(const struct ferry_sock *fs,
-			      struct list_head *todo, u64 round,
-			      const struct sock *to,
-			      const struct sock *listener)
+/*
+ * Mark the children that a listener stands for. Those with nothing in their
+ * queue lead nowhere; the others cannot go before that is taken out, which
+ * needs ferry_inflight_lock.
+ */
+static void ferry_visit_children(struct ferry_sock *fs, struct list_head *todo,
+				 u64 round)
 {
-	const struct ferry_rights *rights;
+	struct ferry_sock *child;
 
-	if (!fs->vertex)
-		return false;
-	list_for_each_entry(rights, &fs->vertex->queue, node)
-		if (ferry_visit_rights(rights, todo, round, to, listener))
-			return true;
-	return false;
+	spin_lock(&fs->lock);
+	if (fs->sk.sk_state == TCP_LISTEN)
+		list_for_each_entry(child, &fs->accept_queue, node)
+			if (child->vertex && !list_empty(&child->vertex->queue))
+				ferry_visit_later(child->vertex, todo, round);
+	spin_unlock(&fs->lock);
 }
 
 /* Does a path of edges lead from one of @rights' sockets to @to? */
@@ -185,24 +193,20 @@ static bool ferry_reaches(const struct ferry_rights *rights,
 	round++;
 	found = ferry_visit_rights(rights, &todo, round, to, listener);
 	while (!found && !list_empty(&todo)) {
+		const struct ferry_rights *held;
 		struct ferry_vertex *vertex;
-		struct ferry_sock *fs, *child;
 
 		vertex = list_first_entry(&todo, struct ferry_vertex, todo);
 		list_del(&vertex->todo);
-		fs = ferry_sk(vertex->sk);
-		found = ferry_visit_queue(fs, &todo, round, to, listener);
-		cond_resched();
-
-		spin_lock(&fs->lock);
-		if (fs->sk.sk_state != TCP_LISTEN) {
-			spin_unlock(&fs->lock);
-			continue;
+		list_for_each_entry(held, &vertex->queue, node) {
+			found = ferry_visit_rights(held, &todo, round, to,
+						   listener);
+			if (found)
+				break;
+			cond_resched();
 		}
-		list_for_each_entry(child, &fs->accept_queue, node)
-			found = found || ferry_visit_queue(child, &todo, round,
-							   to, listener);
-		spin_unlock(&fs->lock);
+		ferry_visit_children(ferry_sk(vertex->sk), &todo, round);
+		cond_resched();
 	}
 	return found;
 }
