@@ -298,7 +298,7 @@ static int ferry_record_closed(struct sock *sk, struct sock *to)
 
 /* Queue a record at @to, waiting for room; it is used up unless that fails. */
 static int ferry_record_deliver(struct sock *sk, struct sock *to,
-				struct ferry_buf *first, long timeo)
+				struct ferry_buf *first, long *timeo)
 {
 	bool filtered = false;
 	int err;
@@ -335,7 +335,7 @@ static int ferry_record_deliver(struct sock *sk, struct sock *to,
 		}
 		if (err != -EAGAIN)
 			return err;
-		err = ferry_record_wait_room(sk, to, &timeo);
+		err = ferry_record_wait_room(sk, to, timeo);
 		if (err)
 			return err;
 	}
@@ -343,7 +343,7 @@ static int ferry_record_deliver(struct sock *sk, struct sock *to,
 
 /* Send a record to @to, waiting for room; it is used up unless it fails. */
 static int ferry_record_send(struct sock *sk, struct sock *to,
-			     struct ferry_buf *first, long timeo)
+			     struct ferry_buf *first, long *timeo)
 {
 	int err;
 
@@ -411,7 +411,7 @@ int ferry_seqpacket_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	err = PTR_ERR_OR_ZERO(first);
 	if (unlikely(err))
 		goto out;
-	err = ferry_record_send(sk, peer, first, timeo);
+	err = ferry_record_send(sk, peer, first, &timeo);
 	if (unlikely(err))
 		ferry_buf_put_list(first);
 out:
@@ -432,6 +432,8 @@ static int ferry_dgram_sendto(struct sock *sk, struct msghdr *msg,
 	const struct sockaddr_ferry *sa = msg->msg_name;
 	int len = msg->msg_namelen;
 	struct sock *to;
+	long timeo;
+	bool gone;
 	int err;
 
 	err = ferry_addr_check(msg->msg_name, len);
@@ -440,13 +442,21 @@ static int ferry_dgram_sendto(struct sock *sk, struct msghdr *msg,
 	if (ferry_is_broadcast(sa))
 		return ferry_broadcast(sk, sa, len, first);
 
-	to = ferry_name_find(sk, sa, len, first);
-	if (IS_ERR(to))
-		return PTR_ERR(to);
-	err = ferry_record_send(sk, to, first,
-				sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT));
+	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
+	do {
+		to = ferry_name_find(sk, sa, len, first);
+		if (IS_ERR(to))
+			return PTR_ERR(to);
+		err = ferry_record_send(sk, to, first, &timeo);
+		/*
+		 * Closed meanwhile, it has left the name, which others may have.
+		 * Not if its filter may have cut the record.
+		 */
+		gone = err == -ECONNREFUSED && READ_ONCE(ferry_sk(to)->dead) &&
+		       !rcu_access_pointer(to->sk_filter);
+		sock_put(to);
+	} while (unlikely(gone));
 	*used = !err;
-	sock_put(to);
 	return err;
 }
 
@@ -455,6 +465,7 @@ static int ferry_dgram_send(struct sock *sk, struct msghdr *msg,
 			    struct ferry_buf *first, bool *used)
 {
 	struct sock *to;
+	long timeo;
 	int err;
 
 	to = ferry_peer_get(sk);
@@ -467,8 +478,8 @@ static int ferry_dgram_send(struct sock *sk, struct msghdr *msg,
 	err = -ECONNREFUSED;
 	if (ferry_bound_elsewhere(to))
 		goto out;
-	err = ferry_record_send(sk, to, first,
-				sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT));
+	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
+	err = ferry_record_send(sk, to, first, &timeo);
 	if (unlikely(err == -ECONNREFUSED))
 		ferry_dgram_dissolve(sk, to);
 	*used = !err;
