@@ -166,8 +166,26 @@ TEST_F(group, O35_same_effective_uid)
 
 /* Without a program. */
 
+/* Which of the members has something, within @ms, or -1. */
+static int group_ready(const int *fd, int ms)
+{
+	struct pollfd pfd[GROUP_MAX];
+	int i;
+
+	for (i = 0; i < GROUP_MAX; i++)
+		pfd[i] = (struct pollfd){ .fd = fd[i], .events = POLLIN };
+	if (poll(pfd, GROUP_MAX, ms) <= 0)
+		return -1;
+	for (i = 0; i < GROUP_MAX - 1 && !pfd[i].revents; i++)
+		;
+	return i;
+}
+
 TEST_F_TIMEOUT(group, O35_even_shares, 100)
 {
+	bool tcp = variant->kind.domain == AF_INET &&
+		   variant->kind.type == SOCK_STREAM;
+	int wait_ms = tcp ? 0 : FT_LONG_MS;
 	int count[GROUP_MAX] = { 0 };
 	int rounds = 16000;
 	int64_t start = ft_now_ms();
@@ -182,25 +200,38 @@ TEST_F_TIMEOUT(group, O35_even_shares, 100)
 		for (j = 0; j < GROUP_MAX; j++)
 			while (group_take(&variant->kind, self->fd[j]))
 				count[j]++;
-		/* A slow machine is content with fewer of them. */
-		if (i >= 3999 && ft_now_ms() - start > 10000)
+		/*
+		 * A slow machine is content with fewer of them: with 8000 a
+		 * fair choice is off by a quarter once in millions of runs.
+		 */
+		if (i >= 7999 && ft_now_ms() - start > 10000)
 			break;
 	}
 	rounds = i < rounds ? i + 1 : rounds;
 	done = 0;
 	least = rounds;
 	most = 0;
-	for (j = 0; j < GROUP_MAX; j++) {
-		while (group_take(&variant->kind, self->fd[j]))
-			count[j]++;
+	for (j = 0; j < GROUP_MAX; j++)
 		done += count[j];
+	/* The last ones of UDP may be on their way yet. */
+	while (done < rounds && (j = group_ready(self->fd, wait_ms)) >= 0)
+		while (group_take(&variant->kind, self->fd[j])) {
+			count[j]++;
+			done++;
+		}
+	for (j = 0; j < GROUP_MAX; j++) {
 		least = count[j] < least ? count[j] : least;
 		most = count[j] > most ? count[j] : most;
 	}
 	TH_LOG("%d rounds in %lld ms: mean %d, least %d, most %d", rounds,
 	       (long long)(ft_now_ms() - start), rounds / GROUP_MAX, least,
 	       most);
-	EXPECT_EQ(rounds, done);
+	/*
+	 * The reset of a TCP connection may overtake the end of its handshake,
+	 * by the queue of another CPU: then nobody gets to accept it.
+	 */
+	EXPECT_LE(tcp ? rounds - rounds / 100 : rounds, done);
+	EXPECT_GE(rounds, done);
 	EXPECT_LE(rounds / GROUP_MAX * 3 / 4, least);
 	EXPECT_GE(rounds / GROUP_MAX * 5 / 4, most);
 }
