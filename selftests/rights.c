@@ -617,6 +617,107 @@ TEST_F(rights, X01_bad_headers)
 	EXPECT_TRUE(witness_gone(&self->witness));
 }
 
+/* Control messages of every kind, good ones and bad ones. */
+enum header {
+	H_RIGHTS, H_NO_RIGHTS, H_CREDS, H_OTHER_LEVEL, H_UNKNOWN,
+	H_SHORT, H_BAD_FD, H_SHORT_CREDS, H_FORGED, H_KINDS,
+};
+
+static const int header_err[H_KINDS] = {
+	[H_UNKNOWN] = EINVAL, [H_SHORT] = EINVAL, [H_BAD_FD] = EBADF,
+	[H_SHORT_CREDS] = EINVAL, [H_FORGED] = ESRCH,
+};
+
+/* Writes one; how much room it takes. */
+static size_t header_put(struct cmsghdr *cmsg, enum header kind, int fd)
+{
+	struct ucred cred = { getpid(), getuid(), getgid() };
+	size_t len = 0;
+
+	cmsg->cmsg_level = kind == H_OTHER_LEVEL ? SOL_IP : SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	switch (kind) {
+	case H_RIGHTS:
+	case H_BAD_FD:
+		fd = kind == H_RIGHTS ? fd : -1;
+		len = sizeof(fd);
+		memcpy(CMSG_DATA(cmsg), &fd, len);
+		break;
+	case H_CREDS:
+	case H_SHORT_CREDS:
+	case H_FORGED:
+		if (kind == H_FORGED)
+			cred.pid = 1 << 29;
+		cmsg->cmsg_type = SCM_CREDENTIALS;
+		len = sizeof(cred) - (kind == H_SHORT_CREDS);
+		memcpy(CMSG_DATA(cmsg), &cred, len);
+		break;
+	case H_UNKNOWN:
+		cmsg->cmsg_type = 99;
+		break;
+	default:
+		break;
+	}
+	cmsg->cmsg_len = CMSG_LEN(len);
+	if (kind == H_SHORT)
+		cmsg->cmsg_len = sizeof(*cmsg) - 1;
+	return CMSG_SPACE(len);
+}
+
+/* The first that is bad decides, and what came before it is let go. */
+TEST_F(rights, X01_every_order_of_headers)
+{
+	union {
+		struct cmsghdr align;
+		char buf[256];
+	} control;
+	struct iovec iov = { "x", 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+	};
+	unsigned int order, i;
+	struct pass pass;
+	char buf[8];
+
+	if (geteuid())
+		SKIP(return, "only root gets to know that there is no such process");
+	for (order = 0; order < H_KINDS * H_KINDS * H_KINDS; order++) {
+		enum header kind[3] = {
+			order % H_KINDS, order / H_KINDS % H_KINDS,
+			order / H_KINDS / H_KINDS,
+		};
+		int err = 0, fds = 0;
+
+		memset(&control, 0, sizeof(control));
+		msg.msg_controllen = 0;
+		for (i = 0; i < 3; i++) {
+			msg.msg_controllen +=
+				header_put((void *)(control.buf +
+						    msg.msg_controllen),
+					   kind[i], self->witness.out);
+			fds += kind[i] == H_RIGHTS;
+			err = err ?: header_err[kind[i]];
+			/* The core translates all headers before it looks. */
+			if (sizeof(long) == 4 && kind[i] == H_SHORT) {
+				err = EINVAL;
+				break;
+			}
+		}
+		ASSERT_EQ(err, ft_err(sendmsg(self->a, &msg, 0))) {
+			TH_LOG("%d, %d, %d", kind[0], kind[1], kind[2]);
+		}
+		if (err)
+			continue;
+		ASSERT_EQ(1, pass_recv(self->b, buf, 8, &pass, 0));
+		ASSERT_EQ(fds, pass.fds) {
+			TH_LOG("%d, %d, %d", kind[0], kind[1], kind[2]);
+		}
+		pass_close(&pass);
+	}
+	EXPECT_EQ(0, ft_poll(self->b, POLLIN, 0));
+	EXPECT_TRUE(witness_gone(&self->witness));
+}
+
 TEST_F(rights, X01_faults_while_sending)
 {
 	char *edge, *map = ft_page_edge(&edge);
