@@ -77,6 +77,7 @@ static struct sock *ferry_child_alloc(struct sock *sk, struct sock *listener)
 		return NULL;
 
 	ferry_inherit(child, listener);
+	security_sk_clone(listener, child);
 	ferry_init_peercred(child);
 	WRITE_ONCE(child->sk_uid, current_euid());
 	/* A listener is bound, and its address outlives it. */
@@ -85,6 +86,24 @@ static struct sock *ferry_child_alloc(struct sock *sk, struct sock *listener)
 	/* The child is in the list of sockets already. */
 	smp_store_release(&ferry_sk(child)->addr, addr);
 	return child;
+}
+
+/*
+ * Let the security module note each end's label for the SO_PEERSEC of the other,
+ * as it does for the ends of a socketpair. security_unix_stream_connect() is not
+ * for us: Landlock takes the listener for one of AF_UNIX there. The child has no
+ * struct socket yet; no module looks at more of it than its @sk.
+ */
+static int ferry_exchange_labels(struct socket *sock, struct sock *child)
+{
+	struct socket end = {
+		.state = SS_CONNECTED,
+		.type = child->sk_type,
+		.ops = sock->ops,
+		.sk = child,
+	};
+
+	return security_socket_socketpair(sock, &end);
 }
 
 /*
@@ -235,6 +254,11 @@ again:
 	child = ferry_child_alloc(sk, listener);
 	if (!child)
 		goto out_put;
+	err = ferry_exchange_labels(sock, child);
+	if (err) {
+		sock_put(child);
+		goto out_put;
+	}
 
 	spin_lock(&lfs->lock);
 	if (listener->sk_state != TCP_LISTEN) {

@@ -746,6 +746,223 @@ TEST_F(creds, O25_peersec)
 	EXPECT_ERR(ERANGE, getsockopt(self->a, SOL_SOCKET, SO_PEERSEC, label,
 				      &len));
 	EXPECT_LT(0, len);
+	EXPECT_ERR(EFAULT, getsockopt(self->a, SOL_SOCKET, SO_PEERSEC, FT_WILD,
+				      &len));
+	EXPECT_ERR(EFAULT, getsockopt(self->a, SOL_SOCKET, SO_PEERSEC, label,
+				      FT_WILD));
+	EXPECT_ERR(ENOPROTOOPT, ft_setint(self->a, SO_PEERSEC, 0));
+}
+
+/*
+ * Who has which label: with Smack, which lets a privileged task label itself and
+ * labels sockets of every family. A task keeps its label to its end, and every
+ * test is a process.
+ */
+
+#define SMACK_LABEL	"/proc/thread-self/attr/smack/current"
+
+static bool set_label(const char *label)
+{
+	int fd = open(SMACK_LABEL, O_WRONLY);
+	ssize_t ret = -1;
+
+	if (fd >= 0) {
+		ret = write(fd, label, strlen(label));
+		close(fd);
+	}
+	return ret == (ssize_t)strlen(label);
+}
+
+static bool peer_label_is(int fd, const char *want)
+{
+	char label[256] = "";
+	socklen_t len = sizeof(label) - 1;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERSEC, label, &len)) {
+		fprintf(stderr, "# SO_PEERSEC: %s\n", strerror(errno));
+		return false;
+	}
+	if (len == strlen(want) + 1 && !strcmp(label, want))
+		return true;
+	fprintf(stderr, "# peer is '%s', length %u, not '%s'\n", label, len,
+		want);
+	return false;
+}
+
+FIXTURE(labels)
+{
+	struct ft_leak leak;
+};
+
+FIXTURE_VARIANT(labels)
+{
+	struct ft_kind kind;
+};
+
+FIXTURE_VARIANT_ADD(labels, FERRY_stream)
+{
+	.kind = { AF_FERRY, SOCK_STREAM },
+};
+
+FIXTURE_VARIANT_ADD(labels, FERRY_seqpacket)
+{
+	.kind = { AF_FERRY, SOCK_SEQPACKET },
+};
+
+FIXTURE_VARIANT_ADD(labels, FERRY_dgram)
+{
+	.kind = { AF_FERRY, SOCK_DGRAM },
+};
+
+FIXTURE_VARIANT_ADD(labels, UNIX_stream)
+{
+	.kind = { AF_UNIX, SOCK_STREAM },
+};
+
+FIXTURE_VARIANT_ADD(labels, UNIX_seqpacket)
+{
+	.kind = { AF_UNIX, SOCK_SEQPACKET },
+};
+
+FIXTURE_VARIANT_ADD(labels, UNIX_dgram)
+{
+	.kind = { AF_UNIX, SOCK_DGRAM },
+};
+
+FIXTURE_SETUP(labels)
+{
+	FT_NEED(variant->kind.domain, variant->kind.type);
+	if (access(SMACK_LABEL, W_OK))
+		SKIP(return, "Smack, which labels any family, is not active");
+	ft_leak_start(&self->leak, variant->kind.domain);
+}
+
+FIXTURE_TEARDOWN(labels)
+{
+	FT_NO_LEAK(&self->leak);
+}
+
+TEST_F(labels, O25_each_end_sees_the_label_of_the_other)
+{
+	int listener, fd, child;
+	struct ft_addr addr;
+
+	if (variant->kind.type == SOCK_DGRAM)
+		SKIP(return, "does not listen");
+	ASSERT_TRUE(set_label("Server"));
+	listener = ft_listener(&variant->kind, &addr, 4);
+	ASSERT_LE(0, listener);
+	ASSERT_TRUE(set_label("Client"));
+	fd = socket(variant->kind.domain, variant->kind.type, 0);
+	ASSERT_LE(0, fd);
+	/* There is no peer yet. */
+	EXPECT_TRUE(peer_label_is(fd, ""));
+	/* The label is that of who made the socket, as AF_UNIX has it. */
+	ASSERT_TRUE(set_label("Other"));
+	ASSERT_EQ(0, connect(fd, &addr.sa, addr.len));
+	EXPECT_TRUE(peer_label_is(fd, "Server"));
+	ASSERT_TRUE(set_label("Worker"));
+	child = accept(listener, NULL, NULL);
+	ASSERT_LE(0, child);
+	EXPECT_TRUE(peer_label_is(child, "Client"));
+	EXPECT_TRUE(peer_label_is(fd, "Server"));
+	/* The listener itself has none, and hands none on. */
+	EXPECT_TRUE(peer_label_is(listener, ""));
+	ft_close(&child);
+	EXPECT_TRUE(peer_label_is(fd, "Server"));
+	ft_close(&fd);
+	ft_close(&listener);
+}
+
+TEST_F(labels, O25_of_a_connect_that_waited)
+{
+	struct ft_call call = { .fn = ft_do_connect };
+	int listener, first, second, child;
+	struct ft_addr addr;
+
+	if (variant->kind.type == SOCK_DGRAM)
+		SKIP(return, "does not listen");
+	ASSERT_TRUE(set_label("Server"));
+	listener = ft_listener(&variant->kind, &addr, 0);
+	ASSERT_LE(0, listener);
+	ASSERT_TRUE(set_label("First"));
+	first = ft_connect(&variant->kind, &addr);
+	ASSERT_LE(0, first);
+	ASSERT_TRUE(set_label("Second"));
+	second = socket(variant->kind.domain, variant->kind.type, 0);
+	ASSERT_LE(0, second);
+	call.fd = second;
+	call.addr = &addr;
+	ASSERT_EQ(0, ft_start(&call));
+	ASSERT_TRUE(ft_blocked(&call));
+	child = accept(listener, NULL, NULL);
+	ASSERT_LE(0, child);
+	EXPECT_TRUE(peer_label_is(child, "First"));
+	ft_close(&child);
+	ft_join(&call);
+	ASSERT_EQ(0, call.ret);
+	EXPECT_TRUE(peer_label_is(second, "Server"));
+	child = accept(listener, NULL, NULL);
+	ASSERT_LE(0, child);
+	EXPECT_TRUE(peer_label_is(child, "Second"));
+	ft_close(&child);
+	ft_close(&second);
+	ft_close(&first);
+	ft_close(&listener);
+}
+
+TEST_F(labels, O25_socketpair)
+{
+	struct ft_kind kind = variant->kind;
+	int a, b;
+
+	kind.how = FT_PAIR;
+	ASSERT_TRUE(set_label("Pair"));
+	ASSERT_EQ(0, ft_pair(&kind, &a, &b));
+	ASSERT_TRUE(set_label("Other"));
+	EXPECT_TRUE(peer_label_is(a, "Pair"));
+	EXPECT_TRUE(peer_label_is(b, "Pair"));
+	ft_close(&a);
+	ft_close(&b);
+}
+
+/*
+ * AF_UNIX gives the label of the socket, here it is that of the process: so a
+ * socket that was handed on does not speak for who made it.
+ */
+TEST_F(labels, O22_label_of_the_sender)
+{
+	struct ft_kind kind = variant->kind;
+	bool ferry = kind.domain == AF_FERRY;
+	struct pass pass;
+	char buf[8];
+	int a, b;
+
+	kind.how = FT_PAIR;
+	ASSERT_TRUE(set_label("Maker"));
+	ASSERT_EQ(0, ft_pair(&kind, &a, &b));
+	ASSERT_EQ(0, ft_setint(b, SO_PASSSEC, 1));
+	/* A stream of AF_UNIX forgets the label unless it is asked for these. */
+	if (!ferry)
+		ASSERT_EQ(0, ft_setint(b, SO_PASSCRED, 1));
+	ASSERT_EQ(1, send(a, "x", 1, 0));
+	ASSERT_TRUE(set_label("User"));
+	ASSERT_EQ(1, send(a, "y", 1, 0));
+	ASSERT_TRUE(set_label("Reader"));
+	ASSERT_EQ(1, pass_recv_room(b, buf, 1, &pass, MSG_PEEK, 2048));
+	EXPECT_EQ('x', buf[0]);
+	EXPECT_STREQ("Maker", pass.label);
+	/* Of different labels a stream never makes one read, as AF_UNIX. */
+	EXPECT_EQ(ferry || kind.type != SOCK_STREAM ? 1 : 2,
+		  pass_recv(b, buf, 8, &pass, 0));
+	EXPECT_STREQ("Maker", pass.label);
+	if (ferry || kind.type != SOCK_STREAM) {
+		EXPECT_EQ(1, pass_recv(b, buf, 8, &pass, 0));
+		EXPECT_EQ('y', buf[0]);
+		EXPECT_STREQ(ferry ? "User" : "Maker", pass.label);
+	}
+	ft_close(&a);
+	ft_close(&b);
 }
 
 TEST_HARNESS_MAIN

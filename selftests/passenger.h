@@ -10,6 +10,10 @@
 
 #include <sys/stat.h>
 
+#ifndef SCM_SECURITY
+#define SCM_SECURITY	3
+#endif
+
 /* The most descriptors one message may carry. */
 #define PASS_MAX_FDS	253
 
@@ -23,7 +27,8 @@ struct pass {
 	struct ucred cred;
 	int overflow;		/* SO_RXQ_OVFL messages, the last in @dropped */
 	uint32_t dropped;
-	int other;		/* anything else */
+	char label[64];		/* of the last SCM_SECURITY message */
+	int other;		/* anything else, and SCM_SECURITY messages */
 	struct ft_addr from;
 };
 
@@ -120,6 +125,12 @@ static inline ssize_t pass_recv_parts(int fd, void *data, size_t len,
 			memcpy(&pass->dropped, CMSG_DATA(cmsg),
 			       sizeof(pass->dropped));
 			pass->overflow++;
+			break;
+		case SCM_SECURITY:
+			n = cmsg->cmsg_len - CMSG_LEN(0);
+			snprintf(pass->label, sizeof(pass->label), "%.*s", n,
+				 (char *)CMSG_DATA(cmsg));
+			pass->other++;
 			break;
 		default:
 			pass->other++;
