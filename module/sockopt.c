@@ -251,6 +251,14 @@ void ferry_inherit(struct sock *child, const struct sock *listener)
 		net_enable_timestamp();
 	}
 	child->sk_tsflags = READ_ONCE(listener->sk_tsflags);
+	child->sk_peek_off = READ_ONCE(listener->sk_peek_off);
+	child->sk_reuse = listener->sk_reuse;
+	child->sk_reuseport = listener->sk_reuseport;
+#ifdef CONFIG_NET_RX_BUSY_POLL
+	child->sk_ll_usec = READ_ONCE(listener->sk_ll_usec);
+	child->sk_prefer_busy_poll = READ_ONCE(listener->sk_prefer_busy_poll);
+	child->sk_busy_poll_budget = READ_ONCE(listener->sk_busy_poll_budget);
+#endif
 	child->sk_mark = READ_ONCE(listener->sk_mark);
 	ferry_filter_inherit(child, listener);
 	child->sk_bound_dev_if = READ_ONCE(listener->sk_bound_dev_if);
