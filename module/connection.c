@@ -443,26 +443,31 @@ int ferry_dgram_connect(struct socket *sock, struct sockaddr *uaddr, int len,
 			int flags)
 {
 	struct sock *sk = sock->sk, *peer = NULL;
-	int err = 0;
+	int err;
 
 	if (len < (int)sizeof(uaddr->sa_family))
 		return -EINVAL;
 	if (uaddr->sa_family != AF_UNSPEC) {
 		err = ferry_addr_check(uaddr, len);
 		if (err)
-			return err;
+			goto out;
+		err = -EINVAL;
 		if (len == FERRY_ADDR_HDR)
-			return -EINVAL;
+			goto out;
 		peer = ferry_name_find(sk, (struct sockaddr_ferry *)uaddr, len, NULL);
-		if (IS_ERR(peer))
-			return PTR_ERR(peer);
+		err = PTR_ERR_OR_ZERO(peer);
+		if (err)
+			goto out;
 	}
 
 	lock_sock(sk);
 	ferry_dgram_set_peer(sk, peer);
 	sock->state = peer ? SS_CONNECTED : SS_UNCONNECTED;
 	release_sock(sk);
-	return 0;
+	err = 0;
+out:
+	ferry_debug(sk, "connect", err);
+	return err;
 }
 
 /* The place of the listener's queues is that of the urgent byte again. */

@@ -822,6 +822,7 @@ static int ferry_record_peekmsg(struct socket *sock, struct sock *peer,
 	/* The record may have been read meanwhile: then this was the last. */
 	ferry_view_put(view);
 	ferry_record_write_space(sock->sk, peer);
+	ferry_debug(sock->sk, "receive", err);
 	return err;
 }
 
@@ -873,14 +874,17 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 				break;
 		}
 		err = ferry_record_wait(sk, peer, view.seen, &timeo);
-		if (err <= 0)
+		if (err <= 0) {
+			ferry_debug(sk, "receive", err);
 			return err;
+		}
 	}
 
 	n = min(size, view.len);
 	err = ferry_record_copy(&view, msg, n);
 	if (unlikely(err)) {
 		ferry_record_relink(fs, &view);
+		ferry_debug(sk, "receive", err);
 		return err;
 	}
 	if (n < view.len)
