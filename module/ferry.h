@@ -657,6 +657,7 @@ void ferry_txstamp_queued(struct sock *sk, struct sock *to,
 			  struct ferry_buf *buf, u32 key);
 void ferry_txstamp_record(struct sock *sk, struct sock *to,
 			  struct ferry_buf *first);
+void ferry_txstamp_dropped(struct sock *sk, u32 tsflags, u32 key);
 void ferry_txstamp_read(struct ferry_buf *buf);
 void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
 		       const struct ferry_buf *buf);

@@ -396,6 +396,7 @@ static noinline int ferry_stream_send(struct socket *sock, struct msghdr *msg,
 		return -EISCONN;
 
 	from.last = NULL;
+	from.key = 0;
 	err = ferry_cmsg_send(sock, msg, &from);
 	if (unlikely(err))
 		return err;
@@ -461,6 +462,8 @@ static noinline int ferry_stream_send(struct socket *sock, struct msghdr *msg,
 	mutex_unlock(&fs->send_lock);
 	if (unlikely(from.last))
 		ferry_stream_stamp(sk, ferry_sk(peer), &from);
+	else if (unlikely(sent && ferry_wants_txstamp(&from)))
+		ferry_txstamp_dropped(sk, from.tsflags, from.key);
 	ferry_cmsg_sent(&from);
 	ferry_debug(sk, "send", sent ? sent : err);
 

@@ -123,6 +123,30 @@ void ferry_txstamp_record(struct sock *sk, struct sock *to,
 }
 
 /**
+ * ferry_txstamp_dropped() - the receiver's filter left nothing of a message
+ * @sk: sender
+ * @tsflags: SO_TIMESTAMPING flags of the message
+ * @key: of the message
+ *
+ * It was sent as far as the sender knows, and is never acknowledged. The bytes are
+ * gone, and without memory the stamp is too.
+ *
+ * Context: process, may sleep.
+ */
+void ferry_txstamp_dropped(struct sock *sk, u32 tsflags, u32 key)
+{
+	struct ferry_buf none = {
+		.txstamp = ferry_record_skb(NULL, 0, sk->sk_allocation),
+		.txflags = tsflags,
+	};
+
+	if (!none.txstamp)
+		return;
+	ferry_txstamp_queued(sk, NULL, &none, key);
+	kfree_skb(none.txstamp);
+}
+
+/**
  * ferry_txstamp_read() - a message with a stamp has been read
  * @buf: the buffer with the stamp, still charged to the sender
  *
