@@ -21,7 +21,7 @@ checkpatch_exceptions()
 	module/ferry\.h UNCOMMENTED_DEFINITION the kernel-doc comment above the structure describes the lock
 	module/trace\.h TRACE_EVENT_.* fields and prints of a trace event are laid out in columns
 	module/trace\.h OPEN_ENDED_LINE|CODE_INDENT|SPACING|PARENTHESIS_ALIGNMENT TP_STRUCT__entry and kin are lists, not calls
-	selftests/.* COMPLEX_MACRO a variant of a fixture is a definition, not an expression
+	selftests/.* COMPLEX_MACRO|MULTISTATEMENT_MACRO_USE_DO_WHILE a fixture or a variant of one is a definition
 	selftests/.* MACRO_WITH_FLOW_CONTROL|MACRO_ARG_REUSE the harness skips and fails by returning; arguments are constants
 	(selftests|tools)/.* CAMELCASE _Alignof and names of libraries
 	(selftests|tools)/.* PREFER_KERNEL_TYPES programs use the types of stdint.h
