@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Broadcast on this host, node ff01::1. O09, O36, F07, F09, X02, X04.
+ * Broadcast on this host, node ff01::1. O09, O36, O44, F07, F09, X02, X04.
  */
 
+#include "bpf_helpers.h"
 #include "passenger.h"
 #include "kselftest_harness.h"
 
 #include <sched.h>
 #include <sys/epoll.h>
-#include <linux/filter.h>
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
 #include <linux/sock_diag.h>
 
 #define RECEIVERS	5
@@ -575,6 +577,81 @@ TEST_F(broadcast, F15_receivers_come_and_go)
 	}
 	atomic_store(&visitor.stop, true);
 	pthread_join(visitor.thread, NULL);
+}
+
+/* The next message of the error queue: its ee_info, or -1; *@to is the offender. */
+static int next_stamp(int fd, struct ft_addr *to)
+{
+	union {
+		struct cmsghdr align;
+		char buf[512];
+	} control;
+	char buf[256];
+	struct iovec iov = { buf, sizeof(buf) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct sock_extended_err err;
+	struct cmsghdr *cmsg;
+	int info = -1;
+
+	if (recvmsg(fd, &msg, MSG_ERRQUEUE) < 0)
+		return -1;
+	for (cmsg = CMSG_FIRSTHDR(&msg); cmsg; cmsg = CMSG_NXTHDR(&msg, cmsg)) {
+		if (cmsg->cmsg_level != SOL_FERRY ||
+		    cmsg->cmsg_type != FERRY_RECVERR)
+			continue;
+		memcpy(&err, CMSG_DATA(cmsg), sizeof(err));
+		to->len = cmsg->cmsg_len - CMSG_LEN(sizeof(err));
+		memcpy(&to->ss, CMSG_DATA(cmsg) + sizeof(err), to->len);
+		info = err.ee_info;
+	}
+	return info;
+}
+
+TEST_F(broadcast, O44_stamps_of_sender_and_receivers)
+{
+	struct ft_addr to;
+	struct pass pass;
+	char buf[64];
+	int i;
+
+	ASSERT_EQ(0, ft_setint(self->tx, SO_TIMESTAMPING,
+			       SOF_TIMESTAMPING_SOFTWARE |
+			       SOF_TIMESTAMPING_TX_SCHED |
+			       SOF_TIMESTAMPING_TX_SOFTWARE |
+			       SOF_TIMESTAMPING_TX_ACK));
+	/* Asked for, not asked for, cut, and dropped. */
+	ASSERT_EQ(0, ft_setint(self->rx[0], SO_TIMESTAMP, 1));
+	ASSERT_EQ(0, ft_setint(self->rx[2], SO_TIMESTAMP, 1));
+	ASSERT_EQ(0, filter_constant(self->rx[2], 5));
+	ASSERT_EQ(0, ft_setint(self->rx[3], SO_TIMESTAMP, 1));
+	ASSERT_EQ(0, filter_constant(self->rx[3], 0));
+	ASSERT_TRUE(shout(self->tx, &self->all, 1, 20));
+
+	/* Sent once, to nobody in particular. */
+	EXPECT_EQ(SCM_TSTAMP_SCHED, next_stamp(self->tx, &to));
+	EXPECT_EQ(FERRY_ADDR_HDR, to.len);
+	EXPECT_EQ(SCM_TSTAMP_SND, next_stamp(self->tx, &to));
+	EXPECT_EQ(FERRY_ADDR_HDR, to.len);
+	EXPECT_ERR(EAGAIN, next_stamp(self->tx, &to));
+
+	for (i = 0; i < RECEIVERS; i++) {
+		int len = i == 2 ? 5 : 20;
+
+		if (i == 3) {
+			EXPECT_ERR(EAGAIN, pass_recv(self->rx[i], buf, sizeof(buf),
+						     &pass, MSG_DONTWAIT));
+			continue;
+		}
+		EXPECT_EQ(len, pass_recv(self->rx[i], buf, sizeof(buf), &pass,
+					 MSG_DONTWAIT));
+		EXPECT_TRUE(ft_pattern_ok(buf, 1, len));
+		EXPECT_EQ(i == 0 || i == 2, pass.other);
+	}
+	/* Whoever has read it, it is not acknowledged. */
+	EXPECT_ERR(EAGAIN, next_stamp(self->tx, &to));
 }
 
 TEST_HARNESS_MAIN

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The error queue and transmit stamps: SCHED, SND and ACK, keys, what they
- * belong to. O44, O37, F08, E07; receive stamps are in timestamp.c.
+ * belong to, also where a filter drops. O44, O37, F08, E07; receive stamps are in
+ * timestamp.c.
  */
 
-#include "ferry_test.h"
+#include "bpf_helpers.h"
 #include "kselftest_harness.h"
 
 #include <linux/errqueue.h>
 #include <linux/net_tstamp.h>
 #include <sys/epoll.h>
+
+#ifndef SO_MEMINFO
+#define SO_MEMINFO	55
+#endif
+#define MEMINFO_RMEM	0
 
 #define TIMESTAMPING	37
 #define TX_ALL	(SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_SOFTWARE | \
@@ -529,6 +535,104 @@ TEST_F(tx, O44_ack_of_an_urgent_byte)
 	EXPECT_TRUE(no_report(self->a));
 	ASSERT_EQ(2, recv(self->b, buf, 8, 0));
 	EXPECT_TRUE(expect_report(self->a, SCM_TSTAMP_ACK, 2));
+}
+
+/* A filter sees the header of UDP before the payload. */
+#define HEADER		(variant->kind.domain == AF_INET ? 8 : 0)
+#define NOT_TCP()							\
+do {									\
+	if (self->stream && variant->kind.domain == AF_INET)		\
+		SKIP(return, "a filter of TCP sees segments");		\
+} while (0)
+
+/* Sends @len bytes, of which the filter is to keep @keep. */
+static bool send_kept(int fd, int keep, size_t len)
+{
+	char buf[64] = { keep };
+
+	return send(fd, buf, len, 0) == len;
+}
+
+TEST_F(tx, O44_of_a_message_that_a_filter_drops)
+{
+	char buf[8];
+
+	NOT_TCP();
+	ASSERT_EQ(0, filter_by_byte(self->b, HEADER));
+	ASSERT_EQ(0, ft_setint(self->a, TIMESTAMPING, REPORT | TX_ALL));
+	/* Sent as far as the sender knows, and by nobody read. */
+	ASSERT_TRUE(send_kept(self->a, 0, 3));
+	EXPECT_TRUE(expect_report(self->a, SCM_TSTAMP_SCHED, self->stream ? 2 : 0));
+	EXPECT_TRUE(expect_report(self->a, SCM_TSTAMP_SND, self->stream ? 2 : 0));
+	EXPECT_ERR(EAGAIN, recv(self->b, buf, sizeof(buf), MSG_DONTWAIT));
+	EXPECT_TRUE(no_report(self->a));
+	/* It counts. */
+	ASSERT_TRUE(send_kept(self->a, 100, 3));
+	EXPECT_TRUE(expect_report(self->a, SCM_TSTAMP_SCHED, self->stream ? 5 : 1));
+	EXPECT_TRUE(expect_report(self->a, SCM_TSTAMP_SND, self->stream ? 5 : 1));
+	ASSERT_EQ(3, recv(self->b, buf, sizeof(buf), 0));
+	if (variant->kind.domain == AF_FERRY)
+		EXPECT_TRUE(expect_report(self->a, SCM_TSTAMP_ACK,
+					  self->stream ? 5 : 1));
+	EXPECT_TRUE(no_report(self->a));
+	/* Nor is one reported that asks for none. */
+	ASSERT_EQ(0, ft_setint(self->a, TIMESTAMPING, REPORT));
+	ASSERT_TRUE(send_kept(self->a, 0, 3));
+	EXPECT_TRUE(no_report(self->a));
+}
+
+TEST_F(tx, O44_of_a_message_that_a_filter_cuts)
+{
+	char buf[8];
+
+	NOT_TCP();
+	ASSERT_EQ(0, filter_by_byte(self->b, HEADER));
+	ASSERT_EQ(0, ft_setint(self->a, TIMESTAMPING, REPORT | TX_ALL));
+	ASSERT_TRUE(send_kept(self->a, HEADER + 2, 5));
+	EXPECT_TRUE(expect_report(self->a, SCM_TSTAMP_SCHED, self->stream ? 4 : 0));
+	EXPECT_TRUE(expect_report(self->a, SCM_TSTAMP_SND, self->stream ? 4 : 0));
+	EXPECT_TRUE(no_report(self->a));
+	/* Read is what was left. */
+	ASSERT_EQ(2, recv(self->b, buf, sizeof(buf), 0));
+	if (variant->kind.domain == AF_FERRY)
+		EXPECT_TRUE(expect_report(self->a, SCM_TSTAMP_ACK,
+					  self->stream ? 4 : 0));
+	EXPECT_TRUE(no_report(self->a));
+}
+
+/* What reports hold, never read, stays within the receive buffer. */
+TEST_F(tx, O44_unread_reports_stay_within_the_buffer)
+{
+	unsigned int info[9], bound, most = 0;
+	struct report report;
+	socklen_t len;
+	char buf[2000] = "";
+	int i, n;
+
+	if (self->stream && variant->kind.domain == AF_INET)
+		SKIP(return, "TCP acknowledges later");
+	ASSERT_EQ(0, ft_setint(self->a, SO_RCVBUF, 10000));
+	bound = ft_getint(self->a, SO_RCVBUF);
+	ASSERT_EQ(0, ft_setint(self->a, TIMESTAMPING, REPORT | TX_ALL));
+	for (i = 0; i < 200; i++) {
+		ASSERT_EQ(sizeof(buf), send(self->a, buf, sizeof(buf), 0));
+		ASSERT_EQ(sizeof(buf), recv(self->b, buf, sizeof(buf), 0));
+		len = sizeof(info);
+		ASSERT_EQ(0, getsockopt(self->a, SOL_SOCKET, SO_MEMINFO, info,
+					&len));
+		if (info[MEMINFO_RMEM] > most)
+			most = info[MEMINFO_RMEM];
+	}
+	EXPECT_LT(0, most);
+	EXPECT_GT(bound, most);
+	for (n = 0; !next_report(self->a, &report); n++)
+		EXPECT_NE(-1, report.type);
+	/* Most were lost, and nothing is left. */
+	EXPECT_LT(1, n);
+	EXPECT_GT(100, n);
+	len = sizeof(info);
+	ASSERT_EQ(0, getsockopt(self->a, SOL_SOCKET, SO_MEMINFO, info, &len));
+	EXPECT_EQ(0, info[MEMINFO_RMEM]);
 }
 
 TEST_HARNESS_MAIN

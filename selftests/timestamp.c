@@ -5,7 +5,7 @@
  * O45, I01.
  */
 
-#include "ferry_test.h"
+#include "bpf_helpers.h"
 #include "kselftest_harness.h"
 
 #include <linux/net_tstamp.h>
@@ -446,6 +446,59 @@ TEST_F(stamp, I01_not_while_it_comes_as_a_control_message)
 	ASSERT_EQ(3, send(self->a, "abc", 3, 0));
 	ASSERT_EQ(3, recv(self->b, buf, sizeof(buf), 0));
 	EXPECT_ERR(ENOENT, get_stamp(self->b, GSTAMP_OLD, &ns));
+}
+
+/* A filter sees the header of UDP before the payload. */
+#define HEADER		(variant->kind.domain == AF_INET ? 8 : 0)
+
+static bool send_kept(int fd, int keep, size_t len)
+{
+	char buf[64] = { keep };
+
+	return send(fd, buf, len, 0) == len;
+}
+
+TEST_F(stamp, O40_of_what_a_filter_leaves)
+{
+	int64_t from, to, ns;
+	int count;
+
+	ASSERT_EQ(0, filter_by_byte(self->b, HEADER));
+	ASSERT_EQ(0, ft_setint(self->b, TIMESTAMP_OLD, 1));
+	/* Dropped, it leaves no stamp to the one that follows, which is cut. */
+	ASSERT_TRUE(send_kept(self->a, 0, 5));
+	from = real_ns();
+	ASSERT_TRUE(send_kept(self->a, HEADER + 3, 5));
+	ASSERT_TRUE(ft_wait_inq(self->b, 3));
+	to = real_ns();
+	ASSERT_EQ(3, recv_stamp(self->b, 256, 0, TIMESTAMP_OLD, &ns, &count));
+	EXPECT_EQ(1, count);
+	EXPECT_TRUE(between(from, ns, to));
+	/* Nor one to ask for. */
+	ASSERT_TRUE(send_kept(self->a, 0, 5));
+	EXPECT_ERR(EAGAIN, recv_stamp(self->b, 256, MSG_DONTWAIT, TIMESTAMP_OLD,
+				      &ns, &count));
+}
+
+/* All that a receiver may ask for, of one message. */
+TEST_F(stamp, O40_beside_drops_and_mark)
+{
+	int64_t from, ns;
+	int count;
+
+	ASSERT_EQ(0, filter_by_byte(self->b, HEADER));
+	ASSERT_EQ(0, ft_setint(self->b, TIMESTAMP_OLD, 1));
+	ASSERT_EQ(0, ft_setint(self->b, SO_RXQ_OVFL, 1));
+	ASSERT_EQ(0, ft_setint(self->b, SO_RCVMARK, 1));
+	ASSERT_TRUE(send_kept(self->a, 100, 3));
+	ASSERT_EQ(3, recv_stamp(self->b, 256, 0, TIMESTAMP_OLD, &ns, &count));
+	EXPECT_EQ(2, count);
+	ASSERT_TRUE(send_kept(self->a, 0, 3));
+	from = real_ns();
+	ASSERT_TRUE(send_kept(self->a, 100, 3));
+	ASSERT_EQ(3, recv_stamp(self->b, 256, 0, TIMESTAMP_OLD, &ns, &count));
+	EXPECT_EQ(3, count);
+	EXPECT_TRUE(between(from, ns, real_ns()));
 }
 
 TEST_HARNESS_MAIN
