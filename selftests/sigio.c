@@ -8,6 +8,7 @@
 #include "kselftest_harness.h"
 
 #include <linux/net_tstamp.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #ifndef FIOASYNC
@@ -623,6 +624,200 @@ TEST_F(async, S03_owner_of_another_user)
 	ASSERT_EQ(0, fcntl(self->b, F_SETOWN, getpid()));
 	ASSERT_EQ(1, send(self->a, "x", 1, 0));
 	EXPECT_TRUE(expect_event(self->b, POLL_IN, POLLIN));
+}
+
+/*
+ * Who set the owner must be allowed to signal it, by the user IDs that it had then
+ * and those that the owner has now.
+ */
+struct ids {
+	uid_t real, effective, saved;
+};
+
+static const struct rule {
+	struct ids setter, owner;
+	bool allowed;
+} rules[] = {
+	{ { 100, 100, 100 }, { 100, 100, 100 }, true },
+	{ { 100, 100, 100 }, { 200, 200, 200 }, false },
+	{ { 0, 0, 0 }, { 200, 200, 200 }, true },
+	/* A program that runs set-user-ID is still its caller's. */
+	{ { 100, 100, 100 }, { 100, 0, 0 }, true },
+	{ { 100, 100, 100 }, { 0, 0, 100 }, true },
+	/* That it acts for somebody does not make it theirs. */
+	{ { 100, 100, 100 }, { 200, 100, 200 }, false },
+	/* Of the setter both count, */
+	{ { 200, 100, 200 }, { 100, 100, 100 }, true },
+	{ { 100, 200, 200 }, { 100, 100, 100 }, true },
+	/* but not what it could become, and of root only what it acts as. */
+	{ { 200, 200, 100 }, { 100, 100, 100 }, false },
+	{ { 0, 100, 0 }, { 200, 200, 200 }, false },
+};
+
+static bool become(const struct ids *ids)
+{
+	return !setresuid(ids->real, ids->effective, ids->saved);
+}
+
+/* The owner: 0 when the signal of an event came before SIGURG, which is the end. */
+static int owner_main(int ready)
+{
+	siginfo_t info;
+	bool came = false;
+
+	if (write(ready, "", 1) != 1)
+		return 3;
+	while (next_signal(&info, FT_LONG_MS)) {
+		came |= info.si_signo == SIGRTMIN;
+		if (info.si_signo != SIGURG)
+			continue;
+		/* Those with higher numbers come later. */
+		return came || next_signal(&info, 0) ? 0 : 1;
+	}
+	return 2;
+}
+
+/*
+ * What an owner gets that @setter has set, when @from sends to @fd: 0 the signal, 1
+ * none. Either it takes its user IDs itself or, as @owner's real one, runs @program,
+ * which is set-user-ID.
+ */
+static int gets_signal(int from, int fd, const struct ids *setter,
+		       const struct ids *owner, const char *program)
+{
+	int ready[2], status = -1;
+	char number[16], c;
+	pid_t pid, who;
+
+	if (pipe(ready))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		if (!program)
+			_exit(become(owner) ? owner_main(ready[1]) : 4);
+		snprintf(number, sizeof(number), "%d", ready[1]);
+		if (ft_become(owner->real, owner->real))
+			execl(program, program, "--owner", number, NULL);
+		_exit(5);
+	}
+	close(ready[1]);
+	if (pid < 0 || read(ready[0], &c, 1) != 1)
+		goto out;
+	who = fork();
+	if (!who)
+		_exit(become(setter) && !fcntl(fd, F_SETOWN, pid) &&
+		      !fcntl(fd, F_SETSIG, SIGRTMIN) && !set_async(fd, true) ?
+		      0 : 6);
+	if (waitpid(who, &status, 0) != who || status)
+		goto out;
+	if (send(from, "x", 1, 0) == 1 && ft_wait_inq(fd, 1) &&
+	    recv(fd, &c, 1, 0) == 1)
+		kill(pid, SIGURG);
+out:
+	close(ready[0]);
+	set_async(fd, false);
+	if (pid > 0 && waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST_F(async, S03_who_may_signal_whom)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rules); i++)
+		EXPECT_EQ(!rules[i].allowed,
+			  gets_signal(self->a, self->b, &rules[i].setter,
+				      &rules[i].owner, NULL)) {
+			TH_LOG("rule %zu", i);
+		}
+	EXPECT_TRUE(no_signal());
+}
+
+/* Copies this program to a file that runs as root, whoever starts it. */
+static bool make_setuid(char *path)
+{
+	char buf[65536];
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int to = mkstemp(path);
+	ssize_t n;
+	bool ok;
+
+	while ((n = read(from, buf, sizeof(buf))) > 0)
+		if (write(to, buf, n) != n)
+			n = -1;
+	ok = !n && !fchmod(to, 04755);
+	ft_close(&from);
+	ft_close(&to);
+	return ok;
+}
+
+TEST_F(async, S03_a_set_user_id_program_is_the_owner)
+{
+	static const struct ids caller = { 100, 100, 100 }, root;
+	static const struct ids other = { 200, 200, 200 };
+	char path[] = "/tmp/ferry-sigio-XXXXXX";
+
+	ASSERT_TRUE(make_setuid(path));
+	EXPECT_EQ(0, gets_signal(self->a, self->b, &caller, &caller, path));
+	EXPECT_EQ(1, gets_signal(self->a, self->b, &other, &caller, path));
+	EXPECT_EQ(0, gets_signal(self->a, self->b, &root, &caller, path));
+	EXPECT_EQ(0, unlink(path));
+}
+
+/* Armed, it stays so while nobody but a message has it. */
+TEST_F(async, S03_armed_and_in_flight)
+{
+	union {
+		struct cmsghdr header;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control = {};
+	struct iovec iov = { "x", 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	int pair[2], number = self->b;
+	char byte;
+
+	ASSERT_EQ(0, socketpair(variant->kind.domain == AF_FERRY ? AF_FERRY :
+				AF_UNIX, SOCK_STREAM, 0, pair));
+	ASSERT_TRUE(arm(self->b));
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	memcpy(CMSG_DATA(&control.header), &self->b, sizeof(int));
+	ASSERT_EQ(1, sendmsg(pair[0], &msg, 0));
+	/* The descriptor goes, the socket does not. */
+	ft_close(&self->b);
+	forget_signals();
+	ASSERT_EQ(1, send(self->a, "x", 1, 0));
+	EXPECT_TRUE(expect_event(number, POLL_IN, POLLIN));
+
+	iov.iov_base = &byte;
+	msg.msg_controllen = sizeof(control);
+	ASSERT_EQ(1, recvmsg(pair[1], &msg, 0));
+	ASSERT_EQ(CMSG_LEN(sizeof(int)), control.header.cmsg_len);
+	memcpy(&self->b, CMSG_DATA(&control.header), sizeof(int));
+	EXPECT_EQ(getpid(), fcntl(self->b, F_GETOWN));
+	EXPECT_NE(0, fcntl(self->b, F_GETFL) & O_ASYNC);
+	ASSERT_EQ(0, set_async(self->b, false));
+	forget_signals();
+	ASSERT_EQ(1, send(self->a, "y", 1, 0));
+	ASSERT_TRUE(ft_wait_inq(self->b, self->stream ? 2 : 1));
+	EXPECT_TRUE(no_signal());
+	/* It was asked for with that number, and is now with this one. */
+	ASSERT_EQ(0, set_async(self->b, true));
+	ASSERT_EQ(1, send(self->a, "z", 1, 0));
+	EXPECT_TRUE(expect_event(self->b, POLL_IN, POLLIN));
+	ft_close(&pair[0]);
+	ft_close(&pair[1]);
+}
+
+static void __attribute__((constructor)) run_as_owner(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "--owner"))
+		_exit(owner_main(atoi(argv[2])));
 }
 
 TEST_HARNESS_MAIN
