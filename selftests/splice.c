@@ -4,6 +4,7 @@
  * must respect of the rest.
  */
 #include "pages.h"
+#include "passenger.h"
 #include "record_fixture.h"
 #include "stream_fixture.h"
 
@@ -398,6 +399,63 @@ TEST_F(local_stream, X01_descriptors_are_dropped_by_a_splice)
 	EXPECT_EQ(0, read(passed.out, &c, 1));
 	pipe_end(&passed);
 	pipe_end(&p);
+}
+
+/* Takes up to @len bytes through a pipe, which must be @want. */
+static bool splices(int fd, size_t len, const char *want)
+{
+	char buf[64] = "";
+	struct pipe p;
+	bool ok;
+
+	if (!pipe_start(&p))
+		return false;
+	ok = splice(fd, NULL, p.in, NULL, len, SPLICE_F_NONBLOCK) ==
+		     (ssize_t)strlen(want) &&
+	     read(p.out, buf, sizeof(buf)) == (ssize_t)strlen(want) &&
+	     !strcmp(buf, want);
+	if (!ok)
+		fprintf(stderr, "# '%s', not '%s'\n", buf, want);
+	pipe_end(&p);
+	return ok;
+}
+
+/* Four sends, of which the third has the credentials of somebody else. */
+static bool send_as_two(int fd)
+{
+	struct ucred other = { getpid(), 100, 100 };
+
+	return send(fd, "aaa", 3, 0) == 3 && send(fd, "bbb", 3, 0) == 3 &&
+	       pass_send(fd, "ccc", 3, NULL, 0, &other, 0) == 3 &&
+	       send(fd, "ddd", 3, 0) == 3;
+}
+
+/* A splice joins what a read joins. */
+TEST_F(local_stream, O21_splice_stops_where_credentials_change)
+{
+	char buf[64];
+
+	ASSERT_EQ(0, ft_setint(self->b, SO_PASSCRED, 1));
+	ASSERT_TRUE(send_as_two(self->a));
+	EXPECT_EQ(6, recv(self->b, buf, sizeof(buf), 0));
+	EXPECT_EQ(3, recv(self->b, buf, sizeof(buf), 0));
+	EXPECT_EQ(3, recv(self->b, buf, sizeof(buf), 0));
+
+	ASSERT_TRUE(send_as_two(self->a));
+	EXPECT_TRUE(splices(self->b, 100, "aaabbb"));
+	EXPECT_TRUE(splices(self->b, 100, "ccc"));
+	EXPECT_TRUE(splices(self->b, 100, "ddd"));
+	/* From the middle, and up to the boundary exactly. */
+	ASSERT_TRUE(send_as_two(self->a));
+	EXPECT_TRUE(splices(self->b, 2, "aa"));
+	EXPECT_TRUE(splices(self->b, 4, "abbb"));
+	EXPECT_TRUE(splices(self->b, 1, "c"));
+	EXPECT_TRUE(splices(self->b, 100, "cc"));
+	EXPECT_TRUE(splices(self->b, 100, "ddd"));
+	/* Who does not ask for credentials sees none. */
+	ASSERT_EQ(0, ft_setint(self->b, SO_PASSCRED, 0));
+	ASSERT_TRUE(send_as_two(self->a));
+	EXPECT_TRUE(splices(self->b, 100, "aaabbbcccddd"));
 }
 
 TEST_F(ferry_stream, F11_partly_spliced_pages_keep_their_place)
