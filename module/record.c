@@ -670,15 +670,13 @@ static bool ferry_record_peek(struct ferry_sock *fs, size_t size, int flags,
 static void ferry_view_put(struct ferry_view *view)
 {
 	struct ferry_buf *buf = view->first, *next;
-	bool eor;
 
 	do {
-		/* Within a record the links never change. */
-		eor = buf->eor;
-		next = buf->next;
+		/* Within a record the links never change; the last one's does. */
+		next = buf->eor ? NULL : buf->next;
 		ferry_buf_put(buf);
 		buf = next;
-	} while (!eor);
+	} while (buf);
 	if (view->rights)
 		ferry_rights_put(view->rights);
 }
@@ -694,20 +692,22 @@ static inline int ferry_record_copy(const struct ferry_view *view,
 		return likely(ferry_buf_copy_to(buf, off, n, &msg->msg_iter) == n) ?
 		       0 : -EFAULT;
 
-	for (; n; buf = buf->next) {
-		size_t part;
+	if (!n)
+		return 0;
+	for (; off >= buf->len; buf = buf->next)
+		off -= buf->len;
+	for (;;) {
+		size_t part = min(n, buf->len - off);
 
-		if (off >= buf->len) {
-			off -= buf->len;
-			continue;
-		}
-		part = min(n, buf->len - off);
 		if (ferry_buf_copy_to(buf, off, part, &msg->msg_iter) != part)
 			return -EFAULT;
 		n -= part;
 		off = 0;
+		/* Not what comes behind the last, which a reader may be cutting off. */
+		if (!n)
+			return 0;
+		buf = buf->next;
 	}
-	return 0;
 }
 
 /* Is there something to read, or something that ends the wait for it? */

@@ -226,7 +226,7 @@ static const enum sock_flags ferry_inherited_flags[] = {
 
 /**
  * ferry_inherit() - give a new connection its listener's options
- * @child: socket nobody else knows yet
+ * @child: socket nobody else uses yet
  * @listener: its listener
  */
 void ferry_inherit(struct sock *child, const struct sock *listener)
@@ -239,8 +239,9 @@ void ferry_inherit(struct sock *child, const struct sock *listener)
 			sock_set_flag(child, ferry_inherited_flags[i]);
 
 	child->sk_userlocks = listener->sk_userlocks & ~SOCK_BINDPORT_LOCK;
-	child->sk_rcvbuf = READ_ONCE(listener->sk_rcvbuf);
-	child->sk_sndbuf = READ_ONCE(listener->sk_sndbuf);
+	/* A dump may ask for these: the child is in the list of sockets already. */
+	WRITE_ONCE(child->sk_rcvbuf, READ_ONCE(listener->sk_rcvbuf));
+	WRITE_ONCE(child->sk_sndbuf, READ_ONCE(listener->sk_sndbuf));
 	child->sk_rcvlowat = READ_ONCE(listener->sk_rcvlowat);
 	child->sk_rcvtimeo = READ_ONCE(listener->sk_rcvtimeo);
 	child->sk_sndtimeo = READ_ONCE(listener->sk_sndtimeo);
