@@ -497,9 +497,8 @@ int ferry_listen(struct socket *sock, int backlog)
 	int err = -EINVAL;
 
 	lock_sock(sk);
+	/* Unconnected is TCP_CLOSE or TCP_LISTEN. */
 	if (!fs->addr || sock->state != SS_UNCONNECTED)
-		goto out;
-	if (sk->sk_state != TCP_CLOSE && sk->sk_state != TCP_LISTEN)
 		goto out;
 
 	ferry_set_peercred(sk, task_tgid(current), current_cred());
