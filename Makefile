@@ -98,7 +98,7 @@ check:			## build, sparse and all selftests on Linux 6.12 and 6.1
 
 STRESS_SECONDS ?= 600
 STRESS_ON ?= debug
-.PHONY: check-debug check-kcsan coverage
+.PHONY: check-debug check-kcsan check-rt coverage
 check-debug:		## the selftests on a kernel with KASAN, lockdep, kmemleak, ...
 	@tools/setup.sh base check debug
 	@tools/check-debug.sh
@@ -106,6 +106,10 @@ check-debug:		## the selftests on a kernel with KASAN, lockdep, kmemleak, ...
 check-kcsan:		## the selftests on a kernel that reports data races
 	@tools/setup.sh base check debug
 	@tools/check-kcsan.sh
+
+check-rt:		## the selftests on Debian's PREEMPT_RT kernels
+	@tools/setup.sh base check rt
+	@tools/check-rt.sh
 
 .PHONY: stress
 stress:			## stress on the debug kernel (STRESS_SECONDS=600, STRESS_ON=kcsan)

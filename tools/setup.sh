@@ -4,7 +4,7 @@
 # Install the Debian packages that a part of the project needs, and unpack the
 # few files of the kernel source that it uses. Does nothing when all is there.
 #
-# usage: setup.sh [base | check | debug | bench]...    (base)
+# usage: setup.sh [base | check | debug | rt | bench]...    (base)
 
 set -euo pipefail
 
@@ -35,10 +35,14 @@ packages() {
 		printf '%s\n' linux-source-6.12 flex bison bc libelf-dev libssl-dev cpio rsync \
 			pahole clang lld llvm coccinelle lcov
 		;;
+	rt) # make check-rt: both kernels with PREEMPT_RT
+		printf '%s\n' linux-image-6.12-rt-amd64 linux-headers-6.12-rt-amd64 \
+			linux-image-rt-amd64 linux-headers-rt-amd64
+		;;
 	bench) # make bench: the plot
 		printf '%s\n' gnuplot-nox python3 libjson-c-dev pkg-config
 		;;
-	*) die "usage: setup.sh [base | check | debug | bench]..." ;;
+	*) die "usage: setup.sh [base | check | debug | rt | bench]..." ;;
 	esac
 }
 
