@@ -352,7 +352,7 @@ static const char * const letters[] = {
 	"s2", "o1", "o3", "r1", "r9", "p9", "u", "U", "i",
 };
 
-TEST_F_TIMEOUT(oob, F08_every_sequence_of_four, 110)
+TEST_F_TIMEOUT(oob, F08_every_sequence_of_four, 300)
 {
 	unsigned int total = 1, n, left;
 	int failed = 0, i;

@@ -272,7 +272,7 @@ static void *come_and_go(void *arg)
 	return NULL;
 }
 
-TEST_F(group, O35_nobody_is_refused_while_a_member_listens)
+TEST_F_TIMEOUT(group, O35_nobody_is_refused_while_a_member_listens, 180)
 {
 	struct comer c = { .kind = &variant->kind };
 	int i;
