@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A listener with more callers than places. F02, F04, F18, E06, F15, and the
+ * A listener with more callers than places. F02, F04, F07, F18, E06, F15, and the
  * rule that no uid takes all of a backlog.
  *
  * AF_UNIX waits like AF_FERRY but answers EAGAIN where AF_FERRY has
@@ -466,6 +466,99 @@ TEST_F(in_progress, F15_close_gives_up)
 	EXPECT_ERR(EAGAIN, accept(self->listener, NULL, NULL));
 }
 
+/* Calls that move data wait until it is known whether they can. */
+static const struct {
+	ssize_t (*fn)(struct ft_call *call);
+	int timeout;
+} movers[] = {
+	{ ft_do_send, SO_SNDTIMEO },
+	{ ft_do_recv, SO_RCVTIMEO },
+};
+
+TEST_F(in_progress, F07_data_waits_for_the_connection)
+{
+	char sent[10], buf[10];
+	struct ft_call call[2] = {
+		{ .fn = ft_do_send, .fd = self->waiting, .buf = sent, .len = 10 },
+		{ .fn = ft_do_recv, .fd = self->waiting, .buf = buf, .len = 10 },
+	};
+	int b, i;
+
+	ft_pattern(sent, 0, sizeof(sent));
+	ASSERT_LE(0, ft_nonblock(self->waiting, false));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, ft_start(&call[i]));
+		ASSERT_TRUE(ft_blocked(&call[i]));
+	}
+	for (i = 0; i <= self->n; i++) {
+		ASSERT_NE(0, ft_poll(self->listener, POLLIN, FT_LONG_MS));
+		b = accept(self->listener, NULL, NULL);
+		ASSERT_LE(0, b);
+		if (i < self->n)
+			ft_close(&b);
+	}
+	ft_join(&call[0]);
+	EXPECT_EQ(10, call[0].ret);
+	EXPECT_TRUE(ft_recv_all(b, 0, 10, 10));
+	EXPECT_TRUE(ft_send_all(b, 0, 10, 10));
+	ft_join(&call[1]);
+	EXPECT_EQ(10, call[1].ret);
+	EXPECT_TRUE(ft_pattern_ok(buf, 0, 10));
+	ft_close(&b);
+}
+
+TEST_F(in_progress, F07_data_does_not_wait_for_ever)
+{
+	char buf[10] = "";
+	int64_t start;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(movers); i++) {
+		struct ft_call call = {
+			.fn = movers[i].fn, .fd = self->waiting, .buf = buf,
+			.len = 10,
+		};
+
+		EXPECT_ERR(EAGAIN, movers[i].fn(&call));
+		ASSERT_LE(0, ft_nonblock(self->waiting, false));
+		ASSERT_EQ(0, ft_settimeo(self->waiting, movers[i].timeout, 60));
+		start = ft_ticks_ms();
+		EXPECT_ERR(EAGAIN, movers[i].fn(&call));
+		EXPECT_LE(FT_WAITED(60), ft_ticks_ms() - start);
+
+		/* What is left of the time, and a signal ends it. */
+		ASSERT_EQ(0, ft_catch(SIGUSR1, 0));
+		ASSERT_EQ(0, ft_settimeo(self->waiting, movers[i].timeout,
+					 600000));
+		ASSERT_EQ(0, ft_start(&call));
+		ASSERT_TRUE(ft_blocked(&call));
+		pthread_kill(call.thread, SIGUSR1);
+		ft_join(&call);
+		EXPECT_EQ(-1, call.ret);
+		EXPECT_EQ(EINTR, call.err);
+		ASSERT_LE(0, ft_nonblock(self->waiting, true));
+	}
+}
+
+TEST_F(in_progress, F07_data_learns_of_the_failure)
+{
+	char buf[10] = "";
+	struct ft_call call = {
+		.fn = ft_do_send, .fd = self->waiting, .buf = buf, .len = 10,
+		.flags = MSG_NOSIGNAL,
+	};
+
+	ASSERT_LE(0, ft_nonblock(self->waiting, false));
+	/* Some of the time is left when the connection fails. */
+	ASSERT_EQ(0, ft_settimeo(self->waiting, SO_SNDTIMEO, 600000));
+	ASSERT_EQ(0, ft_start(&call));
+	ASSERT_TRUE(ft_blocked(&call));
+	ft_close(&self->listener);
+	ft_join(&call);
+	EXPECT_EQ(-1, call.ret);
+	EXPECT_EQ(ECONNREFUSED, call.err);
+}
+
 TEST_F(in_progress, O33_sndtimeo_ends_a_connect)
 {
 	int64_t start;
@@ -561,6 +654,78 @@ TEST_F(quota, F04_one_uid_gets_half_of_a_backlog)
 	}
 	EXPECT_TRUE(ft_say(&child, "go"));
 	EXPECT_EQ(0, ft_wait_child(&child));
+}
+
+/* @n sockets of somebody else that have to wait, in a child that says so. */
+static pid_t waiters(struct ft_child *child, const struct ft_kind *kind,
+		     const struct ft_addr *addr, int n)
+{
+	pid_t pid = ft_fork(child);
+	int waiting = 0, s;
+
+	if (pid)
+		return pid;
+	if (!ft_become(65534, 65534))
+		_exit(1);
+	while (waiting < n) {
+		s = socket(kind->domain, kind->type | SOCK_NONBLOCK, 0);
+		if (s < 0)
+			_exit(1);
+		if (!connect(s, &addr->sa, addr->len))
+			continue;
+		if (errno != EINPROGRESS)
+			_exit(1);
+		waiting++;
+	}
+	ft_say(child, "waiting");
+	ft_expect(child, "go");
+	_exit(0);
+}
+
+/* Those with their share already do not stand in the way of others. */
+TEST_F(quota, F04_who_has_its_share_is_passed_over)
+{
+	/* More than are passed over with one place. */
+	static const int crowd[] = { 1, 20 };
+	struct ft_child child;
+	int first[2], own[MANY], b, waiting, n;
+	size_t i;
+
+	if (variant->backlog < 8)
+		SKIP(return, "too few places");
+	for (i = 0; i < ARRAY_SIZE(crowd); i++) {
+		first[0] = ft_connect(&variant->kind, &self->addr);
+		ASSERT_LE(0, first[0]);
+		first[1] = ft_connect(&variant->kind, &self->addr);
+		ASSERT_LE(0, first[1]);
+		ASSERT_LT(0, waiters(&child, &variant->kind, &self->addr,
+				     crowd[i]));
+		ASSERT_TRUE(ft_expect(&child, "waiting"));
+		n = fill_backlog(&variant->kind, &self->addr, own, &waiting);
+		ASSERT_LE(0, n);
+		EXPECT_EQ(0, ft_poll(waiting, POLLOUT, 0) & POLLOUT);
+		b = accept(self->listener, NULL, NULL);
+		ASSERT_LE(0, b);
+		ft_close(&b);
+		/* At least the second time all who hold their share are behind. */
+		if (crowd[i] > 1) {
+			b = accept(self->listener, NULL, NULL);
+			ASSERT_LE(0, b);
+			ft_close(&b);
+		}
+		EXPECT_EQ(POLLOUT, ft_poll(waiting, POLLOUT, 0) & POLLOUT);
+		ft_say(&child, "go");
+		EXPECT_EQ(0, ft_wait_child(&child));
+		ft_close(&first[0]);
+		ft_close(&first[1]);
+		ft_close(&waiting);
+		while (n > 0)
+			ft_close(&own[--n]);
+		/* What the ends that are gone have left behind. */
+		ASSERT_LE(0, ft_nonblock(self->listener, true));
+		while ((b = accept(self->listener, NULL, NULL)) >= 0)
+			ft_close(&b);
+	}
 }
 
 TEST_F(quota, F04_the_owner_gets_all_of_it)

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <linux/errqueue.h>
+#include <linux/filter.h>
 #include <linux/net_tstamp.h>
 #include <linux/sock_diag.h>
 
@@ -106,6 +107,43 @@ static unsigned int drops(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len))
 		return -1;
 	return info[SK_MEMINFO_DROPS];
+}
+
+/* How many reports of the error queue there are to read. */
+static int reports(int fd)
+{
+	char control[512];
+	struct msghdr msg = {
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int n = 0;
+
+	while (recvmsg(fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0) {
+		msg.msg_controllen = sizeof(control);
+		n++;
+	}
+	return n;
+}
+
+/* As many may read it, or nobody: it is sent, and never acknowledged. */
+TEST_F(broadcast, O44_sent_once_and_never_acknowledged)
+{
+	int i;
+
+	ASSERT_EQ(0, ft_setint(self->tx, SO_TIMESTAMPING,
+			       SOF_TIMESTAMPING_SOFTWARE |
+			       SOF_TIMESTAMPING_TX_SCHED |
+			       SOF_TIMESTAMPING_TX_SOFTWARE |
+			       SOF_TIMESTAMPING_TX_ACK));
+	ASSERT_TRUE(shout(self->tx, &self->all, 0, 100));
+	EXPECT_EQ(2, reports(self->tx));
+	for (i = 0; i < RECEIVERS; i++)
+		EXPECT_TRUE(hear(self->rx[i], 0, 100));
+	EXPECT_EQ(0, reports(self->tx));
+	/* Nor is what could not be sent. */
+	ASSERT_EQ(0, ft_setint(self->tx, SO_BROADCAST, 0));
+	EXPECT_FALSE(shout(self->tx, &self->all, 0, 100));
+	EXPECT_EQ(0, reports(self->tx));
 }
 
 TEST_F(broadcast, O09_needs_the_flag)

@@ -9,6 +9,7 @@
 #include "kselftest_harness.h"
 
 #include <linux/errqueue.h>
+#include <linux/filter.h>
 #include <linux/net_tstamp.h>
 #include <sys/epoll.h>
 
@@ -268,6 +269,25 @@ TEST_F(tx, O44_ack_of_a_long_message)
 	EXPECT_TRUE(expect_report(self->a, SCM_TSTAMP_ACK,
 				  self->stream ? len - 1 : 0));
 	free(buf);
+}
+
+/* What a filter drops was sent, and nobody will read it. */
+TEST_F(tx, O44_no_ack_of_what_a_filter_drops)
+{
+	struct sock_filter drop = { BPF_RET | BPF_K, 0, 0, 0 };
+	struct sock_fprog prog = { .len = 1, .filter = &drop };
+
+	FERRY_ONLY("a filter of theirs comes after the device");
+	if (self->stream)
+		SKIP(return, "what is dropped of a stream is no message");
+	ASSERT_EQ(0, setsockopt(self->b, SOL_SOCKET, SO_ATTACH_FILTER, &prog,
+				sizeof(prog)));
+	ASSERT_EQ(0, ft_setint(self->a, TIMESTAMPING, REPORT | TX_ALL));
+	ASSERT_EQ(3, send(self->a, "abc", 3, 0));
+	EXPECT_TRUE(expect_report(self->a, SCM_TSTAMP_SCHED, 0));
+	EXPECT_TRUE(expect_report(self->a, SCM_TSTAMP_SND, 0));
+	EXPECT_TRUE(no_report(self->a));
+	EXPECT_EQ(0, ft_poll(self->b, POLLIN, 0));
 }
 
 /* The key is that of the last byte queued when a send ends early. */

@@ -7,6 +7,7 @@
  * call that has moved bytes says how many instead.
  */
 
+#include "record_fixture.h"
 #include "stream_fixture.h"
 
 struct writer {
@@ -379,6 +380,121 @@ TEST_F(stream, X06_waiting_for_events_is_never_restarted)
 		EXPECT_EQ(EINTR, call.err) {
 			TH_LOG("%s", waits[i].name);
 		}
+	}
+}
+
+/* The same for records. */
+
+TEST_F(record, X06_receive_eintr)
+{
+	char buf[16];
+	size_t i;
+
+	ASSERT_EQ(0, ft_catch(SIGUSR1, 0));
+	for (i = 0; i < ARRAY_SIZE(readers); i++) {
+		struct ft_call call = {
+			.fn = readers[i].fn, .fd = self->b, .buf = buf,
+			.len = sizeof(buf),
+		};
+
+		ASSERT_EQ(0, ft_start(&call));
+		ASSERT_TRUE(ft_blocked(&call));
+		interrupt(&call);
+		ft_join(&call);
+		EXPECT_EQ(-1, call.ret);
+		EXPECT_EQ(EINTR, call.err) {
+			TH_LOG("%s", readers[i].name);
+		}
+	}
+	ASSERT_TRUE(ft_send_all(self->a, 0, 5, 5));
+	EXPECT_TRUE(record_next(self->b, 0, 5));
+}
+
+TEST_F(record, X06_receive_restarts)
+{
+	char buf[16];
+	size_t i;
+
+	ASSERT_EQ(0, ft_catch(SIGUSR1, SA_RESTART));
+	for (i = 0; i < ARRAY_SIZE(readers); i++) {
+		struct ft_call call = {
+			.fn = readers[i].fn, .fd = self->b, .buf = buf,
+			.len = sizeof(buf),
+		};
+
+		ASSERT_EQ(0, ft_start(&call));
+		ASSERT_TRUE(ft_blocked(&call));
+		interrupt(&call);
+		ASSERT_TRUE(ft_blocked(&call)) {
+			TH_LOG("%s returned", readers[i].name);
+		}
+		ASSERT_TRUE(ft_send_all(self->a, 0, 5, 5));
+		ft_join(&call);
+		EXPECT_EQ(5, call.ret);
+	}
+}
+
+/* UDP drops in place of waiting. */
+TEST_F(local_record, X06_send_eintr)
+{
+	char buf[16];
+	size_t i;
+	int n;
+
+	ASSERT_EQ(0, ft_catch(SIGUSR1, 0));
+	ft_shrink(self->a, self->b);
+	n = record_fill(self->a, 2000);
+	ASSERT_LT(0, n);
+	ft_pattern(buf, n, sizeof(buf));
+	for (i = 0; i < ARRAY_SIZE(writers); i++) {
+		struct ft_call call = {
+			.fn = writers[i].fn, .fd = self->a, .buf = buf,
+			.len = sizeof(buf),
+		};
+
+		ASSERT_EQ(0, ft_start(&call));
+		ASSERT_TRUE(ft_blocked(&call));
+		interrupt(&call);
+		ft_join(&call);
+		EXPECT_EQ(-1, call.ret);
+		EXPECT_EQ(EINTR, call.err) {
+			TH_LOG("%s", writers[i].name);
+		}
+	}
+	/* None of them went out. */
+	for (i = 0; i < n; i++)
+		EXPECT_TRUE(record_next(self->b, i, 2000));
+	EXPECT_EQ(0, ft_poll(self->b, POLLIN, 0));
+}
+
+TEST_F(local_record, X06_send_restarts)
+{
+	char buf[16];
+	size_t i;
+	int j, n;
+
+	ASSERT_EQ(0, ft_catch(SIGUSR1, SA_RESTART));
+	ft_shrink(self->a, self->b);
+	for (i = 0; i < ARRAY_SIZE(writers); i++) {
+		struct ft_call call = {
+			.fn = writers[i].fn, .fd = self->a, .buf = buf,
+			.len = sizeof(buf),
+		};
+
+		n = record_fill(self->a, 2000);
+		ASSERT_LT(0, n);
+		ft_pattern(buf, 7, sizeof(buf));
+		ASSERT_EQ(0, ft_start(&call));
+		ASSERT_TRUE(ft_blocked(&call));
+		interrupt(&call);
+		ASSERT_TRUE(ft_blocked(&call)) {
+			TH_LOG("%s returned", writers[i].name);
+		}
+		for (j = 0; j < n; j++)
+			ASSERT_TRUE(record_next(self->b, j, 2000));
+		ASSERT_TRUE(record_next(self->b, 7, sizeof(buf)));
+		ft_join(&call);
+		EXPECT_EQ(call.fn == do_sendmmsg ? 1 : sizeof(buf), call.ret);
 	}
 }
 

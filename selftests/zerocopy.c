@@ -9,6 +9,7 @@
 
 #include <linux/errqueue.h>
 #include <linux/filter.h>
+#include <linux/if_packet.h>
 #include <sys/resource.h>
 
 #ifndef SO_ZEROCOPY
@@ -297,6 +298,77 @@ TEST_F(lend, F07_zerocopy_memory_ends_midway)
 	}
 	EXPECT_TRUE(zc_none(self->a));
 	munmap(map, 2 * page);
+}
+
+/* Pieces of memory that begin where another ends share a page. */
+TEST_F(zerocopy, F07_zerocopy_pieces_of_one_page)
+{
+	struct iovec iov[3] = {
+		{ self->mem, 2000 },
+		{ self->mem + 2000, 6192 },
+		{ self->mem + 2 * PAGE, 2 * PAGE },
+	};
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 3 };
+	struct note note;
+
+	ASSERT_EQ(4 * PAGE, sendmsg(self->a, &msg, MSG_ZEROCOPY));
+	EXPECT_TRUE(zc_recv(&variant->kind, self->b, 0, 4 * PAGE));
+	ASSERT_TRUE(zc_wait(self->a, &note));
+	EXPECT_EQ(0, note.hi);
+	EXPECT_TRUE(zc_none(self->a));
+}
+
+#define RING		65536
+
+/* Memory of one compound page: the ring of a packet socket that hears nothing. */
+static char *ring_map(int *fd)
+{
+	struct tpacket_req req = {
+		.tp_block_size = RING, .tp_block_nr = 1,
+		.tp_frame_size = RING, .tp_frame_nr = 1,
+	};
+	char *map;
+
+	*fd = socket(AF_PACKET, SOCK_RAW, 0);
+	if (*fd < 0)
+		return NULL;
+	map = MAP_FAILED;
+	if (!setsockopt(*fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof(req)))
+		map = mmap(NULL, RING, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	if (map != MAP_FAILED)
+		return map;
+	ft_close(fd);
+	return NULL;
+}
+
+/* They go back in one, also when all others have let go of them. */
+TEST_F(zerocopy, F07_zerocopy_compound_pages)
+{
+	struct note note;
+	char *ring;
+	int fd, i;
+
+	ring = ring_map(&fd);
+	if (!ring)
+		SKIP(return, "no packet sockets with a ring here");
+	ft_pattern(ring, 0, RING);
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(4 * PAGE, send(self->a, ring + 3 * PAGE, 4 * PAGE,
+					 MSG_ZEROCOPY));
+		/* Only the last page of it. */
+		ASSERT_EQ(PAGE, send(self->a, ring + RING - PAGE, PAGE,
+				     MSG_ZEROCOPY));
+		if (i) {
+			munmap(ring, RING);
+			ft_close(&fd);
+		}
+		EXPECT_TRUE(zc_recv(&variant->kind, self->b, 3 * PAGE, 4 * PAGE));
+		EXPECT_TRUE(zc_recv(&variant->kind, self->b, RING - PAGE, PAGE));
+	}
+	while (zc_wait(self->a, &note) && note.hi != 3)
+		;
+	EXPECT_EQ(3, note.hi);
+	EXPECT_TRUE(zc_none(self->a));
 }
 
 TEST_F(zerocopy, F07_zerocopy_ignored_without_the_option)
