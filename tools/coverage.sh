@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Line and branch coverage of module/ by the selftests, on the gcov kernel. The
-# report is build/check-gcov/html/index.html; what no test reached is listed in
-# build/check-gcov/uncovered. Arguments go to selftests/run.sh.
+# report is build/check-gcov/html/index.html. Each line that no test reached has
+# its reason in tools/coverage.reasons; one without fails the run. After a run
+# of everything, figures and reasons are written to Documentation/coverage.md.
+# Arguments go to selftests/run.sh.
 
 set -euo pipefail
 # shellcheck source=tools/check-lib.sh
@@ -68,37 +70,55 @@ table()
 	}' "$output/module.info"
 }
 
-# Every run of lines that no test reached, with the function and the text.
+# "file TAB function TAB text" for every line that no test reached. What only
+# leaves is told by the line before as well: "goto out;" there are many.
 list_uncovered()
 {
-	awk -F'[:,]' -v top="$top/" '
-	function flush(	text, n) {
-		if (!first)
-			return
-		print short ":" first (last > first ? "-" last : "") " in " where
-		for (n = first; n <= last; n++)
-			print "\t" source[n]
-		first = 0
-	}
+	awk -F'[:,]' '
 	/^SF:/ {
-		path = substr($0, 4); short = path; sub(/.*\/module\//, "module/", short)
+		path = substr($0, 4); file = path; sub(/.*\//, "", file)
 		delete source; delete start; n = functions = 0
-		while ((getline text < path) > 0)
+		while ((getline text < path) > 0) {
+			gsub(/^[ \t]+|[ \t]+$/, "", text)
 			source[++n] = text
+		}
 		close(path)
 	}
 	/^FN:/ { start[++functions] = $2; name[functions] = $NF }
-	/^DA:/ {
-		if ($3 > 0) { flush(); next }
-		if (first && $2 > last + 3) flush()
-		if (!first) {
-			first = $2; where = "?"
-			for (i = 1; i <= functions; i++)
-				if (start[i] <= $2) where = name[i]
-		}
-		last = $2
-	}
-	/^end_of_record/ { flush() }' "$output/module.info"
+	/^DA:/ && $3 == 0 {
+		where = "?"; best = 0
+		for (i = 1; i <= functions; i++)
+			if (start[i] <= $2 && start[i] > best) {
+				best = start[i]; where = name[i]
+			}
+		text = source[$2]
+		if (text ~ /^(goto|return|break|continue)/)
+			text = source[$2 - 1] " " text
+		print file "\t" where "\t" text
+	}' "$output/module.info"
+}
+
+judge_uncovered()
+{
+	list_uncovered > "$output/uncovered"
+	"$top/tools/reasons.sh" join "$top/tools/coverage.reasons" "$output/uncovered" \
+		> "$output/reasons"
+	grep -P '\t$' "$output/reasons" > "$output/unexplained" || :
+	result $(($(wc -l < "$output/unexplained") > 0)) \
+		"each uncovered line has its reason in tools/coverage.reasons" "$output/unexplained"
+	"$top/tools/reasons.sh" stale "$top/tools/coverage.reasons" > "$output/stale"
+	result $(($(wc -l < "$output/stale") > 0)) "each reason is about a line of module/" "$output/stale"
+}
+
+# What is committed of it.
+write_page()
+{
+	{
+		echo
+		sed 's/^/    /' "$output/table"
+		echo
+		"$top/tools/reasons.sh" list "$output/reasons"
+	} | "$top/tools/reasons.sh" section "$top/Documentation/coverage.md" coverage
 }
 
 judge()
@@ -110,12 +130,18 @@ judge()
 		return
 	fi
 	table | tee "$output/table"
-	list_uncovered > "$output/uncovered"
-	echo "# $(grep -c '^module/' "$output/uncovered" || true) uncovered places, see ${output#"$top/"}/uncovered"
 	lines=$(awk -F: '/^LF:/ { all += $2 } /^LH:/ { hit += $2 }
 		END { print all ? int(1000 * hit / all) : 0 }' "$output/module.info")
 	result $((lines < goal * 10)) \
 		"line coverage $((lines / 10)).$((lines % 10)) %, at least $goal % wanted"
+}
+
+judge_all()
+{
+	judge
+	[[ -e $output/table ]] || return 0
+	judge_uncovered
+	write_page
 }
 
 if [[ ${1:-} == --in-machine ]]; then
@@ -126,6 +152,10 @@ else
 	command -v lcov >/dev/null || { say "lcov is not installed (tools/setup.sh debug)"; exit 1; }
 	prepare gcov GCOV_PROFILE=y
 	run_machine "$top/tools/coverage.sh" --in-machine "$output" "$@"
-	judge
+	if (($#)); then
+		judge
+	else
+		judge_all
+	fi
 	finish
 fi
