@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Which calls of the module that can fail for want of memory does
-# selftests/fail_nth and unload.sh make fail? It runs on the debug kernel, which tells of each
+# selftests/fail_nth make fail? It runs on the debug kernel, which tells of each
 # failure by a stack trace; the first function of the module in it is the place.
 # One line a place: how often it failed, file, line and text. Then the places in
 # the sources, found by name, that never failed; each has its reason in
@@ -28,7 +28,7 @@ in_machine()
 	dmesg -n 1
 	dmesg --follow > "$log" &
 	follower=$!
-	FERRY_FAULT_TRACE=1 run_suite -t 1200 fail_nth unload.sh
+	FERRY_FAULT_TRACE=1 run_suite -t 1200 fail_nth
 	echo "fault-sites: the end" > /dev/kmsg
 	until grep -q 'fault-sites: the end' "$log"; do
 		kill -0 "$follower"

@@ -53,7 +53,7 @@ list()
 {
 	awk -F'\t' '
 	$1 SUBSEP $2 SUBSEP $4 != key {
-		printf "%s* `%s`, `%s()`: %s\n\n", NR > 1 ? "\n" : "", $1, $2, $4 ? $4 : "no reason given"
+		printf "%s* `%s`, `%s()`: %s\n\n", (NR > 1 ? "\n" : ""), $1, $2, ($4 ? $4 : "no reason given")
 		key = $1 SUBSEP $2 SUBSEP $4
 	}
 	{ print "      " $3 }' "$1"
@@ -62,7 +62,7 @@ list()
 table()
 {
 	awk -F'\t' '
-	$1 SUBSEP $2 != key { printf "%s* `%s`, `%s()`\n\n", NR > 1 ? "\n" : "", $1, $2; key = $1 SUBSEP $2 }
+	$1 SUBSEP $2 != key { printf "%s* `%s`, `%s()`\n\n", (NR > 1 ? "\n" : ""), $1, $2; key = $1 SUBSEP $2 }
 	{ print "      " $3 }' "$1"
 }
 
