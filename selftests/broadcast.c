@@ -12,7 +12,6 @@
 #include <linux/errqueue.h>
 #include <linux/filter.h>
 #include <linux/net_tstamp.h>
-#include <linux/sock_diag.h>
 
 #define RECEIVERS	5
 
@@ -97,16 +96,6 @@ static bool hear(int fd, int n, size_t len)
 	     ft_pattern_ok(buf, n, len);
 	free(buf);
 	return ok;
-}
-
-static unsigned int drops(int fd)
-{
-	unsigned int info[SK_MEMINFO_VARS] = { 0 };
-	socklen_t len = sizeof(info);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len))
-		return -1;
-	return info[SK_MEMINFO_DROPS];
 }
 
 /* How many reports of the error queue there are to read. */
@@ -295,8 +284,8 @@ TEST_F(broadcast, O02_who_does_not_hear_it_does_not_drop_it)
 		ASSERT_EQ(0, setsockopt(self->rx[i], SOL_SOCKET,
 					SO_ATTACH_FILTER, &none, sizeof(none)));
 	ASSERT_TRUE(shout(self->tx, &self->all, 0, 10));
-	EXPECT_EQ(0, drops(self->rx[0]));
-	EXPECT_EQ(1, drops(self->rx[1]));
+	EXPECT_EQ(0, ft_meminfo(self->rx[0], SK_MEMINFO_DROPS));
+	EXPECT_EQ(1, ft_meminfo(self->rx[1], SK_MEMINFO_DROPS));
 	EXPECT_TRUE(hear(self->rx[2], 0, 10));
 	ft_close(&other);
 }
@@ -308,7 +297,7 @@ TEST_F(broadcast, O09_a_receiver_that_hears_nothing)
 	ASSERT_EQ(0, shutdown(self->rx[0], SHUT_RD));
 	ft_close(&self->rx[1]);
 	ASSERT_TRUE(shout(self->tx, &self->all, 1, 10));
-	EXPECT_EQ(0, drops(self->rx[0]));
+	EXPECT_EQ(0, ft_meminfo(self->rx[0], SK_MEMINFO_DROPS));
 	EXPECT_TRUE(hear(self->rx[2], 1, 10));
 }
 
@@ -348,9 +337,9 @@ TEST_F(broadcast, O36_a_slow_receiver_loses_and_counts)
 	EXPECT_EQ(EAGAIN, errno);
 	EXPECT_LT(0, got);
 	EXPECT_GT(sent, got);
-	EXPECT_EQ(sent - got, drops(self->rx[0]));
+	EXPECT_EQ(sent - got, ft_meminfo(self->rx[0], SK_MEMINFO_DROPS));
 	for (j = 1; j < RECEIVERS; j++)
-		EXPECT_EQ(0, drops(self->rx[j]));
+		EXPECT_EQ(0, ft_meminfo(self->rx[j], SK_MEMINFO_DROPS));
 
 	/* The count comes with whatever is received after the loss. */
 	ASSERT_TRUE(shout(self->tx, &self->all, 0, 10));
@@ -406,7 +395,7 @@ TEST_F(broadcast, O09_policy_disconnect)
 			break;
 	}
 	ASSERT_GT(200, i);
-	EXPECT_LT(0, drops(self->rx[0]));
+	EXPECT_LT(0, ft_meminfo(self->rx[0], SK_MEMINFO_DROPS));
 	EXPECT_EQ(ENOBUFS, ft_getint(self->rx[0], SO_ERROR));
 	EXPECT_EQ(0, ft_getint(self->rx[0], SO_ERROR));
 	/* What came before stays readable. */

@@ -726,15 +726,6 @@ static bool make_broadcast(struct place *p)
 	return true;
 }
 
-static unsigned int drops(int fd)
-{
-	unsigned int mem[9] = { 0 };
-	socklen_t len = sizeof(mem);
-
-	/* SO_MEMINFO; the last is SK_MEMINFO_DROPS. */
-	return getsockopt(fd, SOL_SOCKET, 55, mem, &len) ? 0 : mem[8];
-}
-
 /* Each has it, or has lost one and counts that. */
 static bool done_broadcast(struct place *p, long ret)
 {
@@ -743,9 +734,10 @@ static bool done_broadcast(struct place *p, long ret)
 
 	for (i = 0; i < ARRAY_SIZE(fd); i++) {
 		ssize_t n = recv(fd[i], in, sizeof(in), MSG_DONTWAIT);
+		int64_t drops = ft_meminfo(fd[i], SK_MEMINFO_DROPS);
 
-		if (n != p->len ? drops(fd[i]) != 1 :
-				  drops(fd[i]) || !ft_pattern_ok(in, 0, n))
+		if (n != p->len ? drops != 1 :
+				  drops || !ft_pattern_ok(in, 0, n))
 			return false;
 	}
 	return ret == p->len;

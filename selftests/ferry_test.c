@@ -202,6 +202,17 @@ int ft_settimeo(int fd, int option, long ms)
 	return setsockopt(fd, SOL_SOCKET, option, &tv, sizeof(tv));
 }
 
+int64_t ft_meminfo(int fd, int what)
+{
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) ||
+	    len != sizeof(info))
+		return -1;
+	return info[what];
+}
+
 short ft_poll(int fd, short events, int ms)
 {
 	struct pollfd pfd = { .fd = fd, .events = events };

@@ -35,6 +35,7 @@
 #include <unistd.h>
 #include <netinet/in.h>
 #include <linux/ferry.h>
+#include <linux/sock_diag.h>
 
 /*
  * The kernel's ioctl numbers; <linux/sockios.h> takes them from headers that
@@ -45,6 +46,10 @@
 #endif
 #ifndef SIOCOUTQ
 #define SIOCOUTQ	TIOCOUTQ
+#endif
+
+#ifndef SO_MEMINFO
+#define SO_MEMINFO	55
 #endif
 
 #ifndef MSG_ZEROCOPY
@@ -115,6 +120,9 @@ int ft_nonblock(int fd, bool on);
 int ft_setint(int fd, int option, int value);	/* SOL_SOCKET; 0 or -1 */
 int ft_getint(int fd, int option);		/* SOL_SOCKET; value or -1 */
 int ft_settimeo(int fd, int option, long ms);
+
+/* One number of SO_MEMINFO, SK_MEMINFO_DROPS or another; -1 without. */
+int64_t ft_meminfo(int fd, int what);
 
 /* The events of one descriptor, waiting up to @ms for one of @events. */
 short ft_poll(int fd, short events, int ms);

@@ -15,34 +15,13 @@
 #include <linux/unistd.h>
 
 #define UDP_HEADER	8
-#define MEMINFO_OPTMEM	6
-#define MEMINFO_DROPS	8
 
 #ifndef SO_GET_FILTER
 #define SO_GET_FILTER	SO_ATTACH_FILTER
 #endif
-#ifndef SO_MEMINFO
-#define SO_MEMINFO	55
-#endif
 #ifndef SO_DETACH_REUSEPORT_BPF
 #define SO_DETACH_REUSEPORT_BPF	68
 #endif
-
-static unsigned int meminfo(int fd, int what)
-{
-	unsigned int info[9] = { 0 };
-	socklen_t len = sizeof(info);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) ||
-	    len != sizeof(info))
-		return -1;
-	return info[what];
-}
-
-static unsigned int drops(int fd)
-{
-	return meminfo(fd, MEMINFO_DROPS);
-}
 
 /* Sends @len patterned bytes, of which the first says how many to keep. */
 static bool send_keep(int fd, int keep, size_t len)
@@ -393,18 +372,19 @@ TEST_F(filter, P04_filter_larger_than_optmem_max)
 	/* optmem_max bounds a socket's filters: one at a time, and the old one
 	 * is there until the new one is.
 	 */
-	EXPECT_EQ(0, meminfo(self->b, MEMINFO_OPTMEM));
+	EXPECT_EQ(0, ft_meminfo(self->b, SK_MEMINFO_OPTMEM));
 	for (i = 1; i <= BPF_MAXINSNS; i *= 2) {
 		if (filter_attach(self->b, code, i)) {
 			EXPECT_EQ(ENOMEM, errno);
 			break;
 		}
 		attached = i;
-		EXPECT_LE(i * sizeof(*code), meminfo(self->b, MEMINFO_OPTMEM));
+		EXPECT_LE((int64_t)(i * sizeof(*code)),
+			  ft_meminfo(self->b, SK_MEMINFO_OPTMEM));
 	}
 	EXPECT_LE(64, attached);
 	EXPECT_EQ(0, filter_detach(self->b));
-	EXPECT_EQ(0, meminfo(self->b, MEMINFO_OPTMEM));
+	EXPECT_EQ(0, ft_meminfo(self->b, SK_MEMINFO_OPTMEM));
 	passes_all(_metadata, self->a, self->b);
 	for (i = 0; i < 16; i++) {
 		fd[i] = socket(variant->kind.domain, variant->kind.type, 0);
@@ -485,7 +465,7 @@ TEST_F(filter, O02_flipped_under_traffic)
 	EXPECT_LT(0, seen);
 	/* Each was either received or counted. */
 	if (variant->kind.domain != AF_UNIX)
-		EXPECT_EQ(number, seen + drops(self->b));
+		EXPECT_EQ(number, seen + ft_meminfo(self->b, SK_MEMINFO_DROPS));
 }
 
 /* Descriptors and credentials that ride on what a filter drops or cuts. */
@@ -583,15 +563,15 @@ TEST_F(counted, O02_drops_are_counted)
 {
 	int i, base = variant->base;
 
-	EXPECT_EQ(0, drops(self->b));
+	EXPECT_EQ(0, ft_meminfo(self->b, SK_MEMINFO_DROPS));
 	ASSERT_EQ(0, filter_by_byte(self->b, base));
 	for (i = 0; i < 7; i++)
 		ASSERT_TRUE(send_keep(self->a, 0, 100));
 	/* What is cut is not lost. */
 	ASSERT_TRUE(send_keep(self->a, base + 3, 100));
 	EXPECT_TRUE(recv_kept(self->b, base + 3, 3));
-	EXPECT_EQ(7, drops(self->b));
-	EXPECT_EQ(0, drops(self->a));
+	EXPECT_EQ(7, ft_meminfo(self->b, SK_MEMINFO_DROPS));
+	EXPECT_EQ(0, ft_meminfo(self->a, SK_MEMINFO_DROPS));
 }
 
 TEST_F(counted, O36_rxq_ovfl)
@@ -888,7 +868,7 @@ TEST_F(ferry, O02_empty_messages)
 	if (variant->kind.type == SOCK_STREAM) {
 		ASSERT_EQ(0, filter_constant(self->b, 0));
 		EXPECT_EQ(0, send(self->a, "", 0, 0));
-		EXPECT_EQ(0, drops(self->b));
+		EXPECT_EQ(0, ft_meminfo(self->b, SK_MEMINFO_DROPS));
 		return;
 	}
 	ASSERT_EQ(0, filter_constant(self->b, 1));
@@ -898,7 +878,7 @@ TEST_F(ferry, O02_empty_messages)
 	ASSERT_EQ(0, filter_by_byte(self->b, 0));
 	EXPECT_EQ(0, send(self->a, "", 0, 0));
 	EXPECT_EQ(0, ft_poll(self->b, POLLIN, 0));
-	EXPECT_EQ(1, drops(self->b));
+	EXPECT_EQ(1, ft_meminfo(self->b, SK_MEMINFO_DROPS));
 }
 
 TEST_F(ferry, F07_faults_under_a_filter)
@@ -911,7 +891,7 @@ TEST_F(ferry, F07_faults_under_a_filter)
 	EXPECT_ERR(EFAULT, send(self->a, FT_WILD, 200, 0));
 	EXPECT_EQ(0, ft_poll(self->b, POLLIN, 0));
 	passes_all(_metadata, self->a, self->b);
-	EXPECT_EQ(0, drops(self->b));
+	EXPECT_EQ(0, ft_meminfo(self->b, SK_MEMINFO_DROPS));
 	munmap(map, sysconf(_SC_PAGESIZE));
 }
 
@@ -932,7 +912,7 @@ TEST_F(ferry, O02_an_urgent_byte_is_a_message)
 	EXPECT_EQ(0, ft_poll(self->b, POLLIN | POLLPRI, 0));
 	ASSERT_EQ(0, ioctl(self->b, SIOCATMARK, &mark));
 	EXPECT_EQ(0, mark);
-	EXPECT_EQ(1, drops(self->b));
+	EXPECT_EQ(1, ft_meminfo(self->b, SK_MEMINFO_DROPS));
 	ASSERT_EQ(1, send(self->a, "\1", 1, MSG_OOB));
 	EXPECT_EQ(1, ft_signals());
 	EXPECT_EQ(1, recv(self->b, buf, 1, MSG_OOB));
@@ -963,11 +943,12 @@ TEST_F(ferry, O02_every_receiver_of_a_broadcast_has_its_own)
 	ASSERT_EQ(0, filter_constant(rx[1], 4));
 	EXPECT_EQ(10, sendto(tx, "0123456789", 10, 0, &all.sa, all.len));
 	EXPECT_EQ(0, ft_poll(rx[0], POLLIN, 0));
-	EXPECT_EQ(1, drops(rx[0]));
+	EXPECT_EQ(1, ft_meminfo(rx[0], SK_MEMINFO_DROPS));
 	EXPECT_EQ(4, recv(rx[1], buf, sizeof(buf), MSG_DONTWAIT));
 	EXPECT_EQ(10, recv(rx[2], buf, sizeof(buf), MSG_DONTWAIT));
 	EXPECT_EQ(0, memcmp(buf, "0123456789", 10));
-	EXPECT_EQ(0, drops(rx[1]) + drops(rx[2]));
+	EXPECT_EQ(0, ft_meminfo(rx[1], SK_MEMINFO_DROPS) +
+		     ft_meminfo(rx[2], SK_MEMINFO_DROPS));
 	ft_close(&tx);
 	for (i = 0; i < 3; i++)
 		ft_close(&rx[i]);
@@ -1035,7 +1016,7 @@ TEST_F(accepted, O05_inherited)
 	ASSERT_EQ(0, getsockopt(b, SOL_SOCKET, SO_GET_FILTER, back, &len));
 	EXPECT_EQ(1, len);
 	EXPECT_EQ(0xffff, back[0].k);
-	EXPECT_LT(0, meminfo(b, MEMINFO_OPTMEM));
+	EXPECT_LT(0, ft_meminfo(b, SK_MEMINFO_OPTMEM));
 	EXPECT_EQ(4, send(a, "ping", 4, 0));
 	EXPECT_EQ(4, recv(b, back, 4, MSG_WAITALL));
 	ft_close(&a);
@@ -1052,9 +1033,9 @@ TEST_F(accepted, O02_inherited_and_changed)
 	b = accept(self->listener, NULL, NULL);
 	ASSERT_LE(0, b);
 	EXPECT_EQ(0, filter_detach(b));
-	EXPECT_EQ(0, meminfo(b, MEMINFO_OPTMEM));
+	EXPECT_EQ(0, ft_meminfo(b, SK_MEMINFO_OPTMEM));
 	/* Only its own. */
-	EXPECT_LT(0, meminfo(self->listener, MEMINFO_OPTMEM));
+	EXPECT_LT(0, ft_meminfo(self->listener, SK_MEMINFO_OPTMEM));
 	EXPECT_EQ(0, filter_detach(self->listener));
 	EXPECT_EQ(4, send(a, "ping", 4, 0));
 	EXPECT_EQ(4, recv(b, buf, 4, MSG_WAITALL));
@@ -1076,7 +1057,7 @@ TEST_F(accepted, O02_what_was_sent_before_accept)
 	b = accept(self->listener, NULL, NULL);
 	ASSERT_LE(0, b);
 	EXPECT_EQ(3, recv(b, buf, sizeof(buf), 0));
-	EXPECT_EQ(1, drops(b));
+	EXPECT_EQ(1, ft_meminfo(b, SK_MEMINFO_DROPS));
 	ft_close(&a);
 	ft_close(&b);
 }
