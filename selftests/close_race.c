@@ -179,38 +179,38 @@ static int rounds_of_peer_close(const struct ft_kind *kind, void *(*fn)(void *))
 	return err;
 }
 
-TEST_F_TIMEOUT(stream, F15_peer_close_against_recv, 60)
+TEST_F_TIMEOUT(stream, F15_peer_close_against_recv, FT_SLOW_S)
 {
 	EXPECT_EQ(0, rounds_of_peer_close(&variant->kind, race_recv));
 }
 
-TEST_F_TIMEOUT(stream, F15_peer_close_against_send, 60)
+TEST_F_TIMEOUT(stream, F15_peer_close_against_send, FT_SLOW_S)
 {
 	EXPECT_EQ(0, rounds_of_peer_close(&variant->kind, race_send));
 }
 
-TEST_F_TIMEOUT(stream, F15_peer_close_against_poll_and_epoll, 60)
+TEST_F_TIMEOUT(stream, F15_peer_close_against_poll_and_epoll, FT_SLOW_S)
 {
 	EXPECT_EQ(0, rounds_of_peer_close(&variant->kind, race_events));
 }
 
-TEST_F_TIMEOUT(stream, F15_peer_close_against_names_options_ioctls, 60)
+TEST_F_TIMEOUT(stream, F15_peer_close_against_names_options_ioctls, FT_SLOW_S)
 {
 	EXPECT_EQ(0, rounds_of_peer_close(&variant->kind, race_small_calls));
 }
 
-TEST_F_TIMEOUT(stream, F15_peer_close_against_shutdown, 60)
+TEST_F_TIMEOUT(stream, F15_peer_close_against_shutdown, FT_SLOW_S)
 {
 	EXPECT_EQ(0, rounds_of_peer_close(&variant->kind, race_shutdown));
 }
 
-TEST_F_TIMEOUT(stream, F15_peer_close_against_close, 60)
+TEST_F_TIMEOUT(stream, F15_peer_close_against_close, FT_SLOW_S)
 {
 	EXPECT_EQ(0, rounds_of_peer_close(&variant->kind, race_close));
 }
 
 /* The same descriptor closed under the calls of other threads. */
-TEST_F_TIMEOUT(stream, F15_own_close_against_calls, 60)
+TEST_F_TIMEOUT(stream, F15_own_close_against_calls, FT_SLOW_S)
 {
 	void *(*fn[])(void *) = {
 		race_send, race_events, race_small_calls, race_shutdown,
@@ -245,7 +245,7 @@ TEST_F_TIMEOUT(stream, F15_own_close_against_calls, 60)
 }
 
 /* Traffic in both directions when one end goes: no byte wrong, none twice. */
-TEST_F_TIMEOUT(stream, F15_close_in_full_traffic, 60)
+TEST_F_TIMEOUT(stream, F15_close_in_full_traffic, FT_SLOW_S)
 {
 	pthread_barrier_t start;
 	struct racer racer[4];
@@ -354,7 +354,7 @@ static void *race_accept(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(listener, F15_listener_close_against_connects, 60)
+TEST_F_TIMEOUT(listener, F15_listener_close_against_connects, FT_SLOW_S)
 {
 	pthread_barrier_t start;
 	struct racer racer[5];
@@ -395,7 +395,7 @@ static void *race_stop(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(listener, F15_accepts_and_connects_against_a_stop, 60)
+TEST_F_TIMEOUT(listener, F15_accepts_and_connects_against_a_stop, FT_SLOW_S)
 {
 	void *(*fn[])(void *) = {
 		race_accept, race_accept, race_connect, race_connect, race_stop,
@@ -434,7 +434,7 @@ TEST_F_TIMEOUT(listener, F15_accepts_and_connects_against_a_stop, 60)
 	}
 }
 
-TEST_F_TIMEOUT(listener, F15_close_of_a_socket_that_connects, 60)
+TEST_F_TIMEOUT(listener, F15_close_of_a_socket_that_connects, FT_SLOW_S)
 {
 	pthread_barrier_t start;
 	struct racer racer[3];

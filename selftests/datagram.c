@@ -734,7 +734,7 @@ static void *send_numbers(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(local_dgram, F07_order_per_sender_and_no_loss, 60)
+TEST_F_TIMEOUT(local_dgram, F07_order_per_sender_and_no_loss, FT_SLOW_S)
 {
 	struct sender sender[SENDERS];
 	int next[SENDERS] = { 0 };

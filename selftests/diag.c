@@ -1170,7 +1170,7 @@ static char *proc_read(size_t piece, int type)
 	return text;
 }
 
-TEST_F_TIMEOUT(ferry_diag, P05_proc_in_pieces_while_others_come_and_go, 180)
+TEST_F_TIMEOUT(ferry_diag, P05_proc_in_pieces_while_others_come_and_go, FT_SLOW_S)
 {
 	size_t piece;
 	int fds[MANY];

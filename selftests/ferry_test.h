@@ -59,6 +59,9 @@
 /* How long something that must happen may take, under emulation too. */
 #define FT_LONG_MS	20000
 
+/* What a long test may take, in seconds, where all is slow; see settings too. */
+#define FT_SLOW_S	300
+
 /*
  * The least that a timeout of @ms takes by ft_ticks_ms(): the kernel counts it in
  * ticks of up to 10 ms, and the first and the last may be parts of one.
@@ -262,6 +265,8 @@ long ft_ferry_sockets(void);
 /* Use in FIXTURE_SETUP before anything else. */
 #define FT_NEED(_domain, _type)						\
 do {									\
+	if ((_domain) != AF_FERRY && getenv("FT_FERRY_ONLY"))		\
+		SKIP(return, "only AF_FERRY was asked for");		\
 	if (!ft_have((_domain), (_type)))				\
 		SKIP(return, "no socket of family %d, type %d here",	\
 		     (_domain), (_type));				\

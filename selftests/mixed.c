@@ -608,7 +608,7 @@ static bool left_out(const struct ft_kind *kind, int i, int j)
 	return kind->domain == AF_INET && (i + j) % 4;
 }
 
-TEST_F_TIMEOUT(mix, X03_every_way_to_send_and_receive, 110)
+TEST_F_TIMEOUT(mix, X03_every_way_to_send_and_receive, FT_SLOW_S)
 {
 	const struct way *in, *out;
 	size_t i, j;
@@ -636,7 +636,7 @@ static bool have_uring(void)
 	return true;
 }
 
-TEST_F_TIMEOUT(mix, X03_io_uring_to_and_from_everything, 110)
+TEST_F_TIMEOUT(mix, X03_io_uring_to_and_from_everything, FT_SLOW_S)
 {
 	const struct way *in, *out;
 	size_t i, j;
@@ -656,7 +656,7 @@ TEST_F_TIMEOUT(mix, X03_io_uring_to_and_from_everything, 110)
 	}
 }
 
-TEST_F_TIMEOUT(mix, X03_many_threads_each_in_its_own_way, 110)
+TEST_F_TIMEOUT(mix, X03_many_threads_each_in_its_own_way, FT_SLOW_S)
 {
 	const struct way *in[THREADS], *out[THREADS];
 	unsigned int random = 1;

@@ -181,7 +181,7 @@ static void report(struct __test_metadata *_metadata, const char *what,
 	EXPECT_LE(many * 100, drift * (100 + LIMIT));
 }
 
-TEST_F_TIMEOUT(scale, F03_cost_of_a_name_among_many, 110)
+TEST_F_TIMEOUT(scale, F03_cost_of_a_name_among_many, FT_SLOW_S)
 {
 	struct cost before, many, any, after;
 	int64_t start;

@@ -352,7 +352,7 @@ static const char * const letters[] = {
 	"s2", "o1", "o3", "r1", "r9", "p9", "u", "U", "i",
 };
 
-TEST_F_TIMEOUT(oob, F08_every_sequence_of_four, 300)
+TEST_F_TIMEOUT(oob, F08_every_sequence_of_four, FT_SLOW_S)
 {
 	unsigned int total = 1, n, left;
 	int failed = 0, i;
@@ -376,7 +376,7 @@ TEST_F_TIMEOUT(oob, F08_every_sequence_of_four, 300)
 	EXPECT_EQ(0, failed);
 }
 
-TEST_F_TIMEOUT(oob, F08_long_sequences, 110)
+TEST_F_TIMEOUT(oob, F08_long_sequences, FT_SLOW_S)
 {
 	static const char * const more[] = {
 		"s2", "s1", "o1", "o3", "o2", "r1", "r2", "r9", "p9", "p2",

@@ -181,7 +181,7 @@ static int group_ready(const int *fd, int ms)
 	return i;
 }
 
-TEST_F_TIMEOUT(group, O35_even_shares, 100)
+TEST_F_TIMEOUT(group, O35_even_shares, FT_SLOW_S)
 {
 	bool tcp = variant->kind.domain == AF_INET &&
 		   variant->kind.type == SOCK_STREAM;
@@ -277,7 +277,7 @@ static void *come_and_go(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(group, O35_nobody_is_refused_while_a_member_listens, 180)
+TEST_F_TIMEOUT(group, O35_nobody_is_refused_while_a_member_listens, FT_SLOW_S)
 {
 	struct comer c = { .kind = &variant->kind };
 	int64_t start = ft_now_ms();

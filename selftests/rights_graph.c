@@ -460,7 +460,7 @@ static void *close_cycle(void *arg)
 	return NULL;
 }
 
-TEST_F(graph, X01_two_close_one_cycle)
+TEST_F_TIMEOUT(graph, X01_two_close_one_cycle, FT_SLOW_S)
 {
 	int rounds = 100, round, i, looped = 0;
 	pthread_barrier_t barrier;
@@ -599,7 +599,7 @@ static void churn_close(struct churn *churn, int node)
 	churn[node].n = 0;
 }
 
-TEST_F_TIMEOUT(graph, X01_random_churn_against_a_model, 60)
+TEST_F_TIMEOUT(graph, X01_random_churn_against_a_model, FT_SLOW_S)
 {
 	struct churn churn[CHURN_NODES];
 	unsigned int state = 18;

@@ -9,12 +9,13 @@ set -euo pipefail
 usage()
 {
 	cat <<-END
-	usage: run.sh [-l LOGDIR] [-t SECONDS] [-o] [-v] [PROGRAM...]
+	usage: run.sh [-l LOGDIR] [-t SECONDS] [-n | -o] [-v] [PROGRAM...]
 
 	Runs the programs named (default: all) and ends with one line,
 	"N passed, N failed, N skipped". Exit status 0 when none failed.
 
 	  -l LOGDIR   also leave each program's whole output in LOGDIR/PROGRAM.tap
+	  -n          only AF_FERRY: the tests of the old families are skipped
 	  -t SECONDS  how long one program may take (120)
 	  -o          only the old families: AF_FERRY need not be there
 	  -v          also show what passed in detail
@@ -27,10 +28,11 @@ logdir=
 old_only=
 verbose=
 
-while getopts hl:ot:v option; do
+while getopts hl:not:v option; do
 	case $option in
 	h) usage; exit 0 ;;
 	l) logdir=$OPTARG ;;
+	n) export FT_FERRY_ONLY=1 ;;
 	o) old_only=1 ;;
 	t) limit=$OPTARG ;;
 	v) verbose=1 ;;

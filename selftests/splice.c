@@ -640,7 +640,7 @@ static void *drain(void *arg)
 }
 
 /* AF_UNIX purged a buffer to which a splice was appending. */
-TEST_F_TIMEOUT(local_stream, X03_splice_on_threads_against_close, 90)
+TEST_F_TIMEOUT(local_stream, X03_splice_on_threads_against_close, FT_SLOW_S)
 {
 	int file = pages_new(65536);
 

@@ -62,7 +62,7 @@ static void *move_data(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(stream, F07_bulk_in_both_directions_at_once, 90)
+TEST_F_TIMEOUT(stream, F07_bulk_in_both_directions_at_once, FT_SLOW_S)
 {
 	struct mover mover[4] = {
 		{ .fd = self->a, .len = 1 << 19, .chunk = 3001, .send = true },
