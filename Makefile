@@ -92,8 +92,8 @@ shell:			## a prompt in the machine with the module loaded (KERNELRELEASE=...)
 	@$(VM) shell --kernel '$(VMKERNEL)' $(VM_ARGS)
 
 .PHONY: check
-check:			## build, sparse and all selftests on Linux 6.12 and 6.1
-	@tools/setup.sh base check
+check:			## build, sparse and all selftests on Linux 6.12 and 6.1 and a debug kernel
+	@tools/setup.sh base check debug
 	@tools/check.sh
 
 STRESS_SECONDS ?= 600

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What "make check" does: static checks, then for each of the stock kernels a
-# build, a machine and all selftests. The last line sums it all up.
+# What "make check" does: static checks, for each of the stock kernels a build, a
+# machine and all selftests, and these again on the debug kernel. The last line
+# sums it all up.
 #
 # usage: check.sh [RELEASE...]     (the newest installed 6.12 and 6.1)
 
@@ -10,7 +11,7 @@ set -euo pipefail
 # shellcheck source=tools/check-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/check-lib.sh"
 
-gates=(style shellcheck checkpatch kernel-doc w1 sparse)
+gates=(style shellcheck checkpatch kernel-doc w1 sparse clang cocci)
 log=$top/build/check.log
 
 step() {
@@ -49,6 +50,20 @@ check_kernel() {
 	[ -n "$sum" ] || result 1 "the selftests came to their end on $release"
 }
 
+# The debug kernel takes ten minutes to build, once; see check-debug.sh. It looks
+# at the module: the old families have shown on the stock kernels that the tests
+# are right, and are left out.
+check_debug() {
+	local status=0 sum=''
+
+	step "the debug kernel"
+	"$top/tools/check-debug.sh" -n | tee "$log" || status=$?
+	sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1) || :
+	add_sum "$sum"
+	((status == 0)) || [[ $sum =~ \ [1-9][0-9]*\ failed ]] ||
+		result 1 "check-debug.sh came to its end (status $status)"
+}
+
 cd "$top"
 mkdir -p build
 releases=("$@")
@@ -78,6 +93,7 @@ add_sum "$(tail -n 1 "$log")"
 for release in "${releases[@]}"; do
 	check_kernel "$release"
 done
+check_debug
 
-step "sum for ${releases[*]}"
+step "sum for ${releases[*]} and the debug kernel"
 finish
