@@ -364,20 +364,95 @@ out:
 }
 
 /*
+ * Queue some of the @left bytes that are still to be sent; the last byte of a
+ * message with MSG_OOB is the urgent one. Returns as ferry_stream_push().
+ */
+static ssize_t ferry_stream_send_some(struct sock *sk, struct sock *peer,
+				      struct ferry_piece *piece, size_t left,
+				      bool urgent, struct ferry_sender *from)
+{
+	ssize_t n;
+
+	piece->left = left;
+	piece->final = true;
+	if (unlikely(urgent)) {
+		piece->urgent = left == 1;
+		piece->final = piece->urgent;
+		piece->left -= !piece->urgent;
+	}
+	if (unlikely(from->tsflags & SOF_TIMESTAMPING_OPT_ID))
+		piece->key = atomic_read(&sk->sk_tskey) + piece->left - 1;
+
+	if (unlikely(rcu_access_pointer(peer->sk_filter)))
+		n = ferry_stream_push_filtered(sk, peer, piece, from);
+	else
+		n = ferry_stream_push(sk, peer, piece, from);
+
+	if (unlikely(from->tsflags & SOF_TIMESTAMPING_OPT_ID) && n > 0)
+		from->key = ferry_txstamp_key(sk, n);
+	return n;
+}
+
+/* Send @len bytes, waiting for room. Returns how many, and in @err why no more. */
+static size_t ferry_stream_send_all(struct sock *sk, struct sock *peer,
+				    struct ferry_piece *piece, size_t len,
+				    bool urgent, struct ferry_sender *from,
+				    long timeo, int *err)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	size_t sent = 0;
+	bool closed;
+	ssize_t n;
+
+	mutex_lock(&fs->send_lock);
+	for (;;) {
+		/* In this order: who closes sets the error before. */
+		closed = ferry_send_closed(sk, peer);
+		if (unlikely(READ_ONCE(sk->sk_err))) {
+			/* With bytes sent the error is the next call's. */
+			*err = sent ? 0 : sock_error(sk);
+			if (*err || sent)
+				break;
+		}
+		*err = closed ? -EPIPE : 0;
+		if (unlikely(closed) || sent == len)
+			break;
+
+		n = ferry_stream_send_some(sk, peer, piece, len - sent, urgent,
+					   from);
+		if (likely(n > 0)) {
+			sent += n;
+			ferry_stream_ready(peer, sk);
+			continue;
+		}
+		*err = n;
+		if (n == -EPIPE)
+			continue;
+		if (n != -EAGAIN)
+			break;
+
+		mutex_unlock(&fs->send_lock);
+		*err = ferry_stream_wait_room(sk, peer, &timeo);
+		mutex_lock(&fs->send_lock);
+		if (*err)
+			break;
+	}
+	mutex_unlock(&fs->send_lock);
+	return sent;
+}
+
+/*
  * Send a message of any kind. A call is one piece as long as it need not wait
  * for room. Apart from ferry_stream_sendmsg(), which would pay for its frame.
  */
 static noinline int ferry_stream_send(struct socket *sock, struct msghdr *msg,
 				      size_t len)
 {
-	struct sock *sk = sock->sk;
-	struct ferry_sock *fs = ferry_sk(sk);
-	/* The last byte of a message is the urgent one. */
-	size_t urgent = len && (msg->msg_flags & MSG_OOB) ? 1 : 0;
 	struct ferry_piece piece = { .iter = &msg->msg_iter };
+	bool urgent = len && (msg->msg_flags & MSG_OOB);
+	struct sock *sk = sock->sk, *peer;
 	struct ferry_sender from;
-	size_t sent = 0;
-	struct sock *peer;
+	size_t sent;
 	long timeo;
 	int err;
 
@@ -400,66 +475,14 @@ static noinline int ferry_stream_send(struct socket *sock, struct msghdr *msg,
 	err = ferry_cmsg_send(sock, msg, &from);
 	if (unlikely(err))
 		return err;
-	peer = fs->peer;
+	peer = ferry_sk(sk)->peer;
 	if (unlikely(from.rights && READ_ONCE(ferry_sk(peer)->refuse_rights))) {
 		ferry_cmsg_sent(&from);
 		return -EPERM;
 	}
 
-	mutex_lock(&fs->send_lock);
-	for (;;) {
-		bool closed;
-		ssize_t n;
-
-		/* In this order: who closes sets the error before. */
-		closed = ferry_send_closed(sk, peer);
-		if (unlikely(READ_ONCE(sk->sk_err))) {
-			/* With bytes sent the error is the next call's. */
-			err = sent ? 0 : sock_error(sk);
-			if (err || sent)
-				break;
-		}
-		if (unlikely(closed)) {
-			err = -EPIPE;
-			break;
-		}
-		err = 0;
-		if (sent == len)
-			break;
-
-		piece.left = len - sent;
-		piece.final = true;
-		if (unlikely(urgent)) {
-			piece.urgent = piece.left == 1;
-			piece.final = piece.urgent;
-			piece.left -= !piece.urgent;
-		}
-		if (unlikely(from.tsflags & SOF_TIMESTAMPING_OPT_ID))
-			piece.key = atomic_read(&sk->sk_tskey) + piece.left - 1;
-		if (unlikely(rcu_access_pointer(peer->sk_filter)))
-			n = ferry_stream_push_filtered(sk, peer, &piece, &from);
-		else
-			n = ferry_stream_push(sk, peer, &piece, &from);
-		if (likely(n > 0)) {
-			sent += n;
-			if (unlikely(from.tsflags & SOF_TIMESTAMPING_OPT_ID))
-				from.key = ferry_txstamp_key(sk, n);
-			ferry_stream_ready(peer, sk);
-			continue;
-		}
-		err = n;
-		if (err == -EPIPE)
-			continue;
-		if (err != -EAGAIN)
-			break;
-
-		mutex_unlock(&fs->send_lock);
-		err = ferry_stream_wait_room(sk, peer, &timeo);
-		mutex_lock(&fs->send_lock);
-		if (err)
-			break;
-	}
-	mutex_unlock(&fs->send_lock);
+	sent = ferry_stream_send_all(sk, peer, &piece, len, urgent, &from,
+				     timeo, &err);
 	if (unlikely(from.last))
 		ferry_stream_stamp(sk, ferry_sk(peer), &from);
 	else if (unlikely(sent && ferry_wants_txstamp(&from)))
@@ -467,12 +490,9 @@ static noinline int ferry_stream_send(struct socket *sock, struct msghdr *msg,
 	ferry_cmsg_sent(&from);
 	ferry_debug(sk, "send", sent ? sent : err);
 
-	if (unlikely(err == -EPIPE)) {
-		if (sent)
-			return sent;
-		if (!(msg->msg_flags & MSG_NOSIGNAL))
-			send_sig(SIGPIPE, current, 0);
-	}
+	if (unlikely(err == -EPIPE) && !sent &&
+	    !(msg->msg_flags & MSG_NOSIGNAL))
+		send_sig(SIGPIPE, current, 0);
 	return sent ? sent : err;
 }
 
@@ -724,6 +744,38 @@ out:
 	return n;
 }
 
+/**
+ * struct ferry_receive - a receive of any kind under way
+ * @sock: socket
+ * @peer: its peer
+ * @msg: where to
+ * @pipe: where to instead, or NULL
+ * @len: bytes wanted
+ * @flags: the call's
+ * @creds: the receiver wants to know who sent the bytes
+ * @extras: it wants what ferry_recv_extras() tells
+ * @copied: bytes received
+ * @skip: unread bytes before the next: those that a peek leaves out
+ * @err: why the receive ended
+ * @last: of the last buffer, what ferry_recv_extras() tells
+ * @scm: control messages
+ */
+struct ferry_receive {
+	struct socket		*sock;
+	struct sock		*peer;
+	struct msghdr		*msg;
+	struct pipe_inode_info	*pipe;
+	size_t			len;
+	int			flags;
+	bool			creds;
+	bool			extras;
+	size_t			copied;
+	size_t			skip;
+	int			err;
+	struct ferry_buf	last;
+	struct scm_cookie	scm;
+};
+
 /* Did the sender that @scm tells of send these bytes as well? */
 static bool ferry_same_sender(const struct ferry_buf *buf,
 			      const struct scm_cookie *scm)
@@ -734,6 +786,134 @@ static bool ferry_same_sender(const struct ferry_buf *buf,
 #endif
 	return buf->pid == scm->pid && uid_eq(buf->uid, scm->creds.uid) &&
 	       gid_eq(buf->gid, scm->creds.gid);
+}
+
+/*
+ * There is an urgent byte: a read stops at it, so @avail may become less.
+ * Returns 1 to read, 0 to look again as the byte was left out, -1 at its place.
+ */
+static int ferry_stream_recv_urgent(struct ferry_receive *rx,
+				    unsigned long *avail)
+{
+	struct sock *sk = rx->sock->sk;
+	struct ferry_sock *fs = ferry_sk(sk);
+	unsigned long ahead = ferry_urg_ahead(fs, rx->skip);
+	bool peek = rx->flags & MSG_PEEK;
+
+	if (!ahead && rx->copied)
+		return -1;
+	if ((!ahead && !sock_flag(sk, SOCK_URGINLINE)) ||
+	    ferry_urg_dropped(fs, rx->skip)) {
+		ferry_stream_skip(sk, rx->peer, *avail, rx->skip, peek);
+		rx->skip += peek;
+		return 0;
+	}
+	if (ahead)
+		*avail = min(*avail, rx->skip + ahead);
+	return 1;
+}
+
+/* Nothing more is there: wait for it. Returns whether to look again. */
+static bool ferry_stream_recv_wait(struct ferry_receive *rx, size_t target,
+				   long *timeo)
+{
+	struct sock *sk = rx->sock->sk;
+	struct ferry_sock *fs = ferry_sk(sk);
+	bool peek = rx->flags & MSG_PEEK;
+	unsigned long at;
+
+	if (rx->copied >= target ||
+	    (peek && ferry_stream_peeked_all(rx->peer, rx->copied)))
+		return false;
+	rx->err = ferry_stream_no_data(sk, rx->peer, rx->skip, rx->copied);
+	if (rx->err <= 0)
+		return false;
+	rx->err = -EAGAIN;
+	if (!*timeo)
+		return false;
+
+	at = fs->read + rx->skip;
+	mutex_unlock(&fs->recv_lock);
+	rx->err = ferry_stream_wait_data(sk, rx->peer, at,
+					 peek ? rx->copied : 0, timeo);
+	mutex_lock(&fs->recv_lock);
+	/* Another reader may have taken what was peeked at. */
+	rx->skip = max_t(long, at - fs->read, 0);
+	if (peek && !rx->copied)
+		rx->skip = max(sk_peek_offset(sk, rx->flags), 0);
+	return !rx->err;
+}
+
+/* Give bytes of one buffer to the reader. Returns how many, or an error. */
+static ssize_t ferry_stream_recv_copy(const struct ferry_receive *rx,
+				      const struct ferry_span *span)
+{
+	size_t n = min_t(size_t, span->len, rx->len - rx->copied);
+
+	if (unlikely(rx->pipe))
+		return ferry_splice_out(rx->pipe, span->buf, span->off, n);
+	if (likely(!(rx->flags & MSG_TRUNC)))
+		n = ferry_buf_copy_to(span->buf, span->off, n,
+				      &rx->msg->msg_iter);
+	return likely(n || !rx->len) ? n : -EFAULT;
+}
+
+/* A peek has shown @n bytes of @buf. */
+static void ferry_stream_recv_peeked(struct ferry_receive *rx,
+				     struct ferry_buf *buf, size_t n)
+{
+	rx->last.stamp = buf->stamp;
+	rx->last.mark = buf->mark;
+	if (rx->creds || buf->rights)
+		ferry_cmsg_peek(buf, buf->rights, rx->msg, &rx->scm);
+	rx->skip += n;
+	sk_peek_offset_fwd(rx->sock->sk, n);
+}
+
+/* The reader has @n bytes of @buf: they go. */
+static void ferry_stream_recv_taken(struct ferry_receive *rx,
+				    struct ferry_buf *buf, size_t n)
+{
+	struct sock *sk = rx->sock->sk;
+	struct ferry_sock *fs = ferry_sk(sk);
+
+	if (unlikely(rx->creds || buf->rights))
+		ferry_cmsg_take(buf, rx->msg, &rx->scm);
+	if (unlikely(rx->extras)) {
+		rx->last.stamp = buf->stamp;
+		rx->last.mark = buf->mark;
+	}
+	ferry_stream_consume_stamped(fs, buf, n);
+	if (unlikely(READ_ONCE(fs->urg_state)))
+		ferry_urg_passed(fs);
+	if (READ_ONCE(sk->sk_peek_off) >= 0)
+		sk_peek_offset_bwd(sk, n);
+	ferry_write_space(rx->peer, sk);
+}
+
+/* Receive from the first buffer with unread bytes. Returns whether to go on. */
+static bool ferry_stream_recv_some(struct ferry_receive *rx,
+				   unsigned long avail)
+{
+	struct ferry_span span;
+	ssize_t n;
+
+	span = ferry_stream_find(ferry_sk(rx->sock->sk), avail, rx->skip);
+	if (unlikely(rx->creds && rx->copied &&
+		     !ferry_same_sender(span.buf, &rx->scm)))
+		return false;
+	n = ferry_stream_recv_copy(rx, &span);
+	if (unlikely(n < 0 || (rx->pipe && !n))) {
+		rx->err = n;
+		return false;
+	}
+	rx->copied += n;
+	if (unlikely(rx->flags & MSG_PEEK))
+		ferry_stream_recv_peeked(rx, span.buf, n);
+	else
+		ferry_stream_recv_taken(rx, span.buf, n);
+	/* One message's descriptors are never mixed with another's. */
+	return likely(!rx->scm.fp && !(rx->msg->msg_flags & MSG_CTRUNC));
 }
 
 /**
@@ -755,15 +935,17 @@ noinline ssize_t ferry_stream_recv(struct socket *sock, struct msghdr *msg,
 {
 	struct sock *sk = sock->sk;
 	struct ferry_sock *fs = ferry_sk(sk);
-	bool peek = flags & MSG_PEEK;
-	size_t copied = 0, skip = 0;
-	bool creds, extras = ferry_wants_extras(sk);
-	struct ferry_buf last = {};
-	struct scm_cookie scm = {};
-	struct sock *peer;
+	struct ferry_receive rx = {
+		.sock = sock,
+		.msg = msg,
+		.pipe = pipe,
+		.len = len,
+		.flags = flags,
+		.extras = ferry_wants_extras(sk),
+	};
 	size_t target;
 	long timeo;
-	int err = 0;
+	int err;
 
 	if (unlikely(flags & MSG_ERRQUEUE))
 		return ferry_recv_errors(sk, msg, len);
@@ -776,116 +958,39 @@ noinline ssize_t ferry_stream_recv(struct socket *sock, struct msghdr *msg,
 	}
 	if (unlikely(flags & MSG_OOB))
 		return ferry_urg_recv(sk, msg, len, flags);
-	peer = fs->peer;
+	rx.peer = fs->peer;
+	rx.creds = ferry_cmsg_wanted(sock);
 	target = sock_rcvlowat(sk, flags & MSG_WAITALL, len);
-	creds = ferry_cmsg_wanted(sock);
 
 	mutex_lock(&fs->recv_lock);
-	if (unlikely(peek))
-		skip = max(sk_peek_offset(sk, flags), 0);
-
+	if (unlikely(flags & MSG_PEEK))
+		rx.skip = max(sk_peek_offset(sk, flags), 0);
 	do {
 		unsigned long avail = ferry_stream_avail(fs);
-		struct ferry_span span;
-		size_t n;
 
-		if (unlikely(READ_ONCE(fs->urg_state)) && avail > skip) {
-			unsigned long ahead = ferry_urg_ahead(fs, skip);
+		if (unlikely(READ_ONCE(fs->urg_state)) && avail > rx.skip) {
+			int step = ferry_stream_recv_urgent(&rx, &avail);
 
-			if (!ahead && copied)
+			if (step < 0)
 				break;
-			if ((!ahead && !sock_flag(sk, SOCK_URGINLINE)) ||
-			    ferry_urg_dropped(fs, skip)) {
-				ferry_stream_skip(sk, peer, avail, skip, peek);
-				skip += peek;
+			if (!step)
 				continue;
-			}
-			/* A read stops at the mark. */
-			if (ahead)
-				avail = min(avail, skip + ahead);
 		}
-		if (avail <= skip) {
-			unsigned long at;
-
-			if (copied >= target ||
-			    (peek && ferry_stream_peeked_all(peer, copied)))
-				break;
-			err = ferry_stream_no_data(sk, peer, skip, copied);
-			if (err <= 0)
-				break;
-			err = -EAGAIN;
-			if (!timeo)
-				break;
-			at = fs->read + skip;
-			mutex_unlock(&fs->recv_lock);
-			err = ferry_stream_wait_data(sk, peer, at,
-						     peek ? copied : 0, &timeo);
-			mutex_lock(&fs->recv_lock);
-			/* Another reader may have taken what was peeked at. */
-			skip = max_t(long, at - fs->read, 0);
-			if (peek && !copied)
-				skip = max(sk_peek_offset(sk, flags), 0);
-			if (err)
-				break;
-			continue;
-		}
-
-		span = ferry_stream_find(fs, avail, skip);
-		if (unlikely(creds && copied && !ferry_same_sender(span.buf, &scm)))
+		if (avail <= rx.skip ?
+		    !ferry_stream_recv_wait(&rx, target, &timeo) :
+		    !ferry_stream_recv_some(&rx, avail))
 			break;
-		n = min_t(size_t, span.len, len - copied);
-		if (unlikely(pipe)) {
-			err = ferry_splice_out(pipe, span.buf, span.off, n);
-			if (err <= 0)
-				break;
-			n = err;
-			err = 0;
-		} else if (likely(!(flags & MSG_TRUNC))) {
-			n = ferry_buf_copy_to(span.buf, span.off, n,
-					      &msg->msg_iter);
-		}
-		if (unlikely(!n && len)) {
-			err = -EFAULT;
-			break;
-		}
-		copied += n;
-		if (unlikely(peek)) {
-			last.stamp = span.buf->stamp;
-			last.mark = span.buf->mark;
-			if (creds || span.buf->rights)
-				ferry_cmsg_peek(span.buf, span.buf->rights, msg, &scm);
-			skip += n;
-			sk_peek_offset_fwd(sk, n);
-			if (scm.fp || msg->msg_flags & MSG_CTRUNC)
-				break;
-			continue;
-		}
-		if (unlikely(creds || span.buf->rights))
-			ferry_cmsg_take(span.buf, msg, &scm);
-		if (unlikely(extras)) {
-			last.stamp = span.buf->stamp;
-			last.mark = span.buf->mark;
-		}
-		ferry_stream_consume_stamped(fs, span.buf, n);
-		if (unlikely(READ_ONCE(fs->urg_state)))
-			ferry_urg_passed(fs);
-		if (READ_ONCE(sk->sk_peek_off) >= 0)
-			sk_peek_offset_bwd(sk, n);
-		ferry_write_space(peer, sk);
-		/* One message's descriptors are never mixed with another's. */
-		if (unlikely(scm.fp || msg->msg_flags & MSG_CTRUNC))
-			break;
-	} while (copied < len);
+	} while (rx.copied < len);
 	mutex_unlock(&fs->recv_lock);
 
-	if (unlikely(extras && copied)) {
-		last.drops = atomic_read(&sk->sk_drops);
-		ferry_recv_extras(sk, msg, &last);
+	if (unlikely(rx.extras && rx.copied)) {
+		rx.last.drops = atomic_read(&sk->sk_drops);
+		ferry_recv_extras(sk, msg, &rx.last);
 	}
-	if (unlikely(scm.pid))
-		scm_recv(sock, msg, &scm, flags);
-	ferry_debug(sk, "receive", copied ? copied : err);
-	return copied ? copied : err;
+	if (unlikely(rx.scm.pid))
+		scm_recv(sock, msg, &rx.scm, flags);
+	ferry_debug(sk, "receive", rx.copied ? rx.copied : rx.err);
+	return rx.copied ? rx.copied : rx.err;
 }
 
 /**
