@@ -17,15 +17,16 @@
 
 /*
  * Objects sizes. A cache with a constructor keeps the free pointer behind the
- * object, 8 bytes; with it 1, 3, 7 and 28 objects fill eight pages. The third
- * holds a record of one page, the last is a byte stream's step.
+ * object, 8 bytes; with it 1, 3, 7 and 28 objects fill eight pages. The second
+ * holds a record of 1 KiB and not a byte more, the third one of a page, the last
+ * is a byte stream's step.
  */
 static const struct {
 	const char	*name;
 	unsigned int	size;
 } ferry_buf_classes[] = {
 	{ "ferry_buf_248",	248 },
-	{ "ferry_buf_1152",	1152 },
+	{ "ferry_buf_1160",	1160 },
 	{ "ferry_buf_4672",	4672 },
 	{ "ferry_buf_10912",	10912 },
 	{ "ferry_buf_32760",	32760 },
@@ -287,6 +288,8 @@ void ferry_queue_finish(struct sock *sk)
 int ferry_buf_init(void)
 {
 	unsigned int i;
+
+	BUILD_BUG_ON(sizeof(struct ferry_buf) + SZ_1K > 1160);
 
 	for (i = 0; i < ARRAY_SIZE(ferry_buf_classes); i++) {
 		unsigned int size = ferry_buf_classes[i].size;

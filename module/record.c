@@ -17,35 +17,48 @@
 
 #include "ferry.h"
 
+/* Make one buffer of a message of which @len bytes are left. */
+static struct ferry_buf *ferry_record_fill(struct sock *sk, struct msghdr *msg,
+					   size_t len)
+{
+	struct ferry_buf *buf;
+	size_t n;
+
+	buf = ferry_buf_alloc(sk, len);
+	if (unlikely(!buf))
+		return ERR_PTR(-ENOMEM);
+	n = min_t(size_t, len, buf->cap);
+	buf->sk = sk;
+	buf->len = n;
+	if (unlikely(ferry_copy_from(buf->data, n, &msg->msg_iter) != n)) {
+		ferry_buf_put(buf);
+		return ERR_PTR(-EFAULT);
+	}
+	return buf;
+}
+
 /* Make a record of the message, in no queue and charged to nobody. */
 static struct ferry_buf *ferry_record_make(struct sock *sk, struct msghdr *msg,
 					   size_t len)
 {
-	struct ferry_buf *first = NULL, **link = &first, *buf;
-	int err;
+	struct ferry_buf *first = NULL, *last = NULL, *buf;
 
 	do {
-		buf = ferry_buf_alloc(sk, len);
-		err = -ENOMEM;
-		if (!buf)
-			goto err_free;
-		*link = buf;
-		link = &buf->next;
-
-		buf->sk = sk;
-		buf->len = min_t(size_t, len, buf->cap);
-		err = -EFAULT;
-		if (ferry_copy_from(buf->data, buf->len, &msg->msg_iter) != buf->len)
-			goto err_free;
+		buf = ferry_record_fill(sk, msg, len);
+		if (IS_ERR(buf)) {
+			ferry_buf_put_list(first);
+			return buf;
+		}
+		if (likely(!last))
+			first = buf;
+		else
+			last->next = buf;
+		last = buf;
 		len -= buf->len;
 	} while (len);
 
-	buf->eor = 1;
+	last->eor = 1;
 	return first;
-
-err_free:
-	ferry_buf_put_list(first);
-	return ERR_PTR(err);
 }
 
 /* Make a record that refers to the message's pages, NULL if it cannot be. */
@@ -87,12 +100,8 @@ static struct ferry_buf *ferry_record_make_lent(struct sock *sk,
 	return first;
 }
 
-/**
- * ferry_record_link() - put a record at the end of a queue
- * @to: receiver; the caller holds its @lock and has found it alive
- * @first: the record, now the queue's
- */
-void ferry_record_link(struct sock *to, struct ferry_buf *first)
+static __always_inline void __ferry_record_link(struct sock *to,
+						struct ferry_buf *first)
 {
 	struct ferry_sock *tfs = ferry_sk(to);
 	struct ferry_buf *buf, *last = first;
@@ -116,6 +125,16 @@ void ferry_record_link(struct sock *to, struct ferry_buf *first)
 	if (to->sk_state == TCP_ESTABLISHED)
 		sk_incoming_cpu_update(to);
 	WRITE_ONCE(tfs->written, tfs->written + 1);
+}
+
+/**
+ * ferry_record_link() - put a record at the end of a queue
+ * @to: receiver; the caller holds its @lock and has found it alive
+ * @first: the record, now the queue's
+ */
+void ferry_record_link(struct sock *to, struct ferry_buf *first)
+{
+	__ferry_record_link(to, first);
 }
 
 /**
@@ -200,7 +219,7 @@ static int ferry_record_queue(struct sock *sk, struct sock *to,
 
 	if (unlikely(first->txstamp))
 		ferry_txstamp_record(sk, to, first);
-	ferry_record_link(to, first);
+	__ferry_record_link(to, first);
 out:
 	spin_unlock(&tfs->lock);
 	return err;
@@ -277,7 +296,8 @@ static struct ferry_buf *ferry_record_prepare(struct sock *sk,
 	if (IS_ERR(first))
 		return first;
 	ferry_cmsg_attach(first, from);
-	first->from = ferry_addr_get_own(sk);
+	if (ferry_own_addr(sk))
+		first->from = ferry_addr_get_own(sk);
 	first->msg_eor = !len || (msg->msg_flags & MSG_EOR);
 	if (unlikely(ferry_wants_txstamp(from)) &&
 	    ferry_txstamp_prepare(sk, first, from->tsflags)) {
@@ -341,14 +361,11 @@ static int ferry_record_deliver(struct sock *sk, struct sock *to,
 	}
 }
 
-/* Send a record to @to, waiting for room; it is used up unless it fails. */
-static int ferry_record_send(struct sock *sk, struct sock *to,
-			     struct ferry_buf *first, long *timeo)
+/* As ferry_record_send(), of a record with descriptors. */
+static int ferry_record_send_rights(struct sock *sk, struct sock *to,
+				    struct ferry_buf *first, long *timeo)
 {
 	int err;
-
-	if (likely(!first->rights))
-		return ferry_record_deliver(sk, to, first, timeo);
 
 	if (READ_ONCE(ferry_sk(to)->refuse_rights))
 		return -EPERM;
@@ -360,6 +377,15 @@ static int ferry_record_send(struct sock *sk, struct sock *to,
 	if (err)
 		ferry_inflight_del(first->rights);
 	return err;
+}
+
+/* Send a record to @to, waiting for room; it is used up unless it fails. */
+static inline int ferry_record_send(struct sock *sk, struct sock *to,
+				    struct ferry_buf *first, long *timeo)
+{
+	if (unlikely(first->rights))
+		return ferry_record_send_rights(sk, to, first, timeo);
+	return ferry_record_deliver(sk, to, first, timeo);
 }
 
 /**
@@ -374,7 +400,7 @@ static int ferry_record_send(struct sock *sk, struct sock *to,
 int ferry_seqpacket_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 {
 	struct sock *sk = sock->sk, *peer;
-	struct ferry_sender from;
+	struct ferry_sender from __uninitialized;
 	struct ferry_buf *first;
 	long timeo;
 	int err;
@@ -501,8 +527,8 @@ out:
  */
 int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 {
+	struct ferry_sender from __uninitialized;
 	struct sock *sk = sock->sk;
-	struct ferry_sender from;
 	struct ferry_buf *first;
 	bool used = false;
 	int err;
@@ -598,6 +624,7 @@ static bool ferry_record_unlink(struct ferry_sock *fs, struct ferry_view *view)
 	view->first = fs->head;
 	if (view->first) {
 		view->len = ferry_record_len(view->first, &last);
+		view->skip = 0;
 		WRITE_ONCE(fs->head, last->next);
 		last->next = NULL;
 		view->peek_off = READ_ONCE(fs->sk.sk_peek_off);
@@ -681,16 +708,12 @@ static void ferry_view_put(struct ferry_view *view)
 		ferry_rights_put(view->rights);
 }
 
-/* Copy @n bytes of the record to the reader. */
-static inline int ferry_record_copy(const struct ferry_view *view,
-				    struct msghdr *msg, size_t n)
+/* As ferry_record_copy(), of a record that may have many buffers. */
+static int ferry_record_copy_list(const struct ferry_view *view,
+				  struct msghdr *msg, size_t n)
 {
 	const struct ferry_buf *buf = view->first;
 	size_t off = view->skip;
-
-	if (likely(buf->eor))
-		return likely(ferry_buf_copy_to(buf, off, n, &msg->msg_iter) == n) ?
-		       0 : -EFAULT;
 
 	if (!n)
 		return 0;
@@ -708,6 +731,18 @@ static inline int ferry_record_copy(const struct ferry_view *view,
 			return 0;
 		buf = buf->next;
 	}
+}
+
+/* Copy @n bytes of the record to the reader. */
+static __always_inline int ferry_record_copy(const struct ferry_view *view,
+					     struct msghdr *msg, size_t n)
+{
+	const struct ferry_buf *buf = view->first;
+
+	if (unlikely(!buf->eor || buf->paged))
+		return ferry_record_copy_list(view, msg, n);
+	return likely(ferry_copy_to(buf->data + view->skip, n,
+				    &msg->msg_iter) == n) ? 0 : -EFAULT;
 }
 
 /* Is there something to read, or something that ends the wait for it? */
@@ -777,7 +812,10 @@ static void ferry_record_consume(struct sock *sk, struct sock *peer,
 	if (unlikely(first->txstamp))
 		ferry_txstamp_read(first);
 	/* This tells a datagram's sender. */
-	ferry_buf_put_list(first);
+	if (likely(first->eor))
+		ferry_buf_put(first);
+	else
+		ferry_buf_put_list(first);
 	ferry_record_write_space(sk, peer);
 }
 
@@ -802,7 +840,7 @@ static int ferry_record_peekmsg(struct socket *sock, struct sock *peer,
 	size_t left = view->len - view->skip, n = min(size, left);
 	int err;
 
-	err = ferry_record_copy(view, msg, n);
+	err = ferry_record_copy_list(view, msg, n);
 	if (!err) {
 		if (n < left || view->skip)
 			msg->msg_flags |= MSG_TRUNC;
@@ -844,7 +882,7 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 {
 	struct sock *sk = sock->sk, *peer = NULL;
 	struct ferry_sock *fs = ferry_sk(sk);
-	struct ferry_view view = {};
+	struct ferry_view view __uninitialized;
 	long timeo;
 	size_t n;
 	int err;
