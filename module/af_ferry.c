@@ -90,7 +90,6 @@ struct sock *ferry_sock_alloc(struct net *net, struct socket *sock, int type,
 	sk->sk_destruct = ferry_sock_destruct;
 
 	fs = ferry_sk(sk);
-	INIT_LIST_HEAD(&fs->name_node);
 	INIT_LIST_HEAD(&fs->node);
 	spin_lock_init(&fs->lock);
 	if (type == SOCK_DGRAM) {

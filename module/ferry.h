@@ -208,10 +208,11 @@ enum ferry_urg {
 
 /**
  * struct ferry_sock - a socket of the family
- * @sk: the core's part; must be first
+ * @sk: the core's part; must be first. Its sk_node is in the list of all sockets,
+ *	guarded by the bucket's lock; its sk_bind_node in @name's list of sockets,
+ *	guarded by names_lock, read under RCU
  * @addr: bound address, or NULL. Set once under lock_sock(), released with the socket
  * @name: entry of the name table this socket is bound to; guarded by names_lock
- * @name_node: in @name's list of sockets; guarded by names_lock, read under RCU
  * @peer: the connected peer with a reference. On STREAM and SEQPACKET set once
  *	before the socket becomes TCP_ESTABLISHED and dropped by release; on DGRAM
  *	written under lock_sock() and @lock, read under @lock
@@ -225,8 +226,7 @@ enum ferry_urg {
  *	accept(2); guarded by @lock
  * @connect_queue: listener: sockets that wait for a place; guarded by @lock
  * @vertex: what inflight.c knows of the socket, or NULL; guarded by its lock
- * @listed: in the list of all sockets; guarded by the bucket's lock
- * @place: where in it, never changes; see socklist.c
+ * @place: where in the list of all sockets, never changes; see socklist.c
  * @unread: records: bytes sent and not yet read
  * @zerocopy_calls: sends with MSG_ZEROCOPY that succeeded
  * @lock: guards the queue's links, @dead and the listener's queues
@@ -272,10 +272,10 @@ struct ferry_sock {
 
 	struct ferry_addr	*addr;
 	struct ferry_name	*name;
-	struct list_head	name_node;
 	struct sock		*listener;
 	struct ferry_vertex	*vertex;
 	u64			place;
+	struct list_head	node;
 
 	/* Written by who sends to this socket. */
 	union {
@@ -313,14 +313,12 @@ struct ferry_sock {
 	u8			polled;
 	u8			refuse_rights;
 	u8			broadcast_policy;
-	struct hlist_node	listed;
-	struct list_head	node;
 
-	/* By who sends and reads at this end. */
+	/* The reader's too, then the line of who sends at this end. */
 	union {
 		struct {
-			struct mutex		send_lock;
 			struct mutex		recv_lock;
+			struct mutex		send_lock;
 		};
 		struct {
 			wait_queue_head_t	senders;

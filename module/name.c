@@ -54,7 +54,7 @@ struct ferry_key {
 struct ferry_name {
 	struct rhash_head	node;
 	struct rcu_head		rcu;
-	struct list_head	socks;
+	struct hlist_head	socks;
 	kuid_t			uid;
 	kgid_t			gid;
 	umode_t			mode;
@@ -223,7 +223,7 @@ static struct ferry_name *ferry_name_make(const struct sock *sk,
 	name = kmalloc(struct_size(name, name, len), GFP_KERNEL_ACCOUNT);
 	if (!name)
 		return NULL;
-	INIT_LIST_HEAD(&name->socks);
+	INIT_HLIST_HEAD(&name->socks);
 	current_euid_egid(&name->uid, &name->gid);
 	name->mode = 0666 & ~current_umask();
 	name->reuseport = sk->sk_reuseport;
@@ -245,7 +245,7 @@ static int ferry_node_check(const struct sockaddr_ferry *sa, int unreachable)
 static bool ferry_name_shareable(const struct ferry_name *name,
 				 const struct sock *sk)
 {
-	const struct ferry_sock *fs;
+	const struct sock *other;
 
 	lockdep_assert_held(&ferry_pernet(sock_net(sk))->names_lock);
 
@@ -255,8 +255,8 @@ static bool ferry_name_shareable(const struct ferry_name *name,
 		return true;
 	if (!sk->sk_reuse)
 		return false;
-	list_for_each_entry(fs, &name->socks, name_node)
-		if (!fs->sk.sk_reuse || READ_ONCE(fs->sk.sk_state) == TCP_LISTEN)
+	sk_for_each_bound(other, &name->socks)
+		if (!other->sk_reuse || READ_ONCE(other->sk_state) == TCP_LISTEN)
 			return false;
 	return true;
 }
@@ -264,16 +264,16 @@ static bool ferry_name_shareable(const struct ferry_name *name,
 /* Join the group of those who share the name by SO_REUSEPORT. */
 static int ferry_group_join(struct ferry_name *name, struct sock *sk)
 {
-	struct ferry_sock *fs;
+	struct sock *other;
 
 	lockdep_assert_held(&ferry_pernet(sock_net(sk))->names_lock);
 
-	list_for_each_entry(fs, &name->socks, name_node) {
+	sk_for_each_bound(other, &name->socks) {
 		/* A program alone gives a socket a group, listening or not. */
-		if (&fs->sk == sk || !rcu_access_pointer(fs->sk.sk_reuseport_cb) ||
-		    (ferry_connects(sk) && fs->sk.sk_state != TCP_LISTEN))
+		if (other == sk || !rcu_access_pointer(other->sk_reuseport_cb) ||
+		    (ferry_connects(sk) && other->sk_state != TCP_LISTEN))
 			continue;
-		return reuseport_add_sock(sk, &fs->sk, false);
+		return reuseport_add_sock(sk, other, false);
 	}
 	return reuseport_alloc(sk, false);
 }
@@ -290,7 +290,6 @@ static void ferry_group_leave(struct sock *sk)
 static int ferry_name_enter(struct ferry_net *fn, struct ferry_name *name,
 			    bool fresh, struct sock *sk)
 {
-	struct ferry_sock *fs = ferry_sk(sk);
 	int err;
 
 	lockdep_assert_held(&fn->names_lock);
@@ -303,14 +302,14 @@ static int ferry_name_enter(struct ferry_net *fn, struct ferry_name *name,
 		if (err)
 			return err;
 	}
-	list_add_rcu(&fs->name_node, &name->socks);
+	hlist_add_head_rcu(&sk->sk_bind_node, &name->socks);
 	if (!fresh)
 		return 0;
 
 	err = rhashtable_insert_fast(&fn->names, &name->node, ferry_name_params);
 	if (err) {
 		/* Nobody can have seen it. */
-		INIT_LIST_HEAD(&fs->name_node);
+		INIT_HLIST_NODE(&sk->sk_bind_node);
 		ferry_group_leave(sk);
 	}
 	return err;
@@ -420,9 +419,9 @@ void ferry_name_unbind(struct sock *sk)
 	fn = ferry_pernet(sock_net(sk));
 	mutex_lock(&fn->names_lock);
 	ferry_group_leave(sk);
-	list_del_rcu(&fs->name_node);
+	hlist_del_rcu(&sk->sk_bind_node);
 	fs->name = NULL;
-	if (list_empty(&name->socks)) {
+	if (hlist_empty(&name->socks)) {
 		rhashtable_remove_fast(&fn->names, &name->node,
 				       ferry_name_params);
 		kfree_rcu(name, rcu);
@@ -454,8 +453,9 @@ static bool ferry_name_other_type(struct ferry_net *fn, u16 type,
 int ferry_name_listen(struct sock *sk)
 {
 	struct ferry_net *fn = ferry_pernet(sock_net(sk));
-	struct ferry_sock *fs = ferry_sk(sk), *other;
+	struct ferry_sock *fs = ferry_sk(sk);
 	struct ferry_name *name;
+	struct sock *other;
 	int err = 0;
 
 	sock_owned_by_me(sk);
@@ -468,8 +468,8 @@ int ferry_name_listen(struct sock *sk)
 	if (name->reuseport) {
 		err = ferry_group_join(name, sk);
 	} else {
-		list_for_each_entry(other, &name->socks, name_node)
-			if (READ_ONCE(other->sk.sk_state) == TCP_LISTEN)
+		sk_for_each_bound(other, &name->socks)
+			if (READ_ONCE(other->sk_state) == TCP_LISTEN)
 				err = -EADDRINUSE;
 	}
 	if (!err) {
@@ -495,15 +495,15 @@ void ferry_name_unlisten(struct sock *sk)
 }
 
 /* Can the socket take what @sk sends, or its connection? */
-static bool ferry_name_serves(const struct ferry_sock *fs, const struct sock *sk)
+static bool ferry_name_serves(const struct sock *to, const struct sock *sk)
 {
-	const struct sock *peer = READ_ONCE(fs->peer);
+	const struct sock *peer = READ_ONCE(ferry_sk(to)->peer);
 
-	if (unlikely(ferry_bound_elsewhere(&fs->sk)))
+	if (unlikely(ferry_bound_elsewhere(to)))
 		return false;
 	if (sk->sk_type == SOCK_DGRAM)
 		return !peer || peer == sk;
-	return READ_ONCE(fs->sk.sk_state) == TCP_LISTEN;
+	return READ_ONCE(to->sk_state) == TCP_LISTEN;
 }
 
 /* Does a program choose among the group of @sk? Needs RCU. */
@@ -521,14 +521,13 @@ static bool ferry_group_steered(const struct sock *sk)
 static struct sock *ferry_name_pick(const struct ferry_name *name,
 				    struct sock *sk, struct sk_buff *skb)
 {
-	struct ferry_sock *fs, *any = NULL;
-	struct sock *member;
+	struct sock *to, *member, *any = NULL;
 	bool serves = false;
 	u32 hash;
 
-	list_for_each_entry_rcu(fs, &name->socks, name_node) {
-		any = fs;
-		serves = ferry_name_serves(fs, sk);
+	hlist_for_each_entry_rcu(to, &name->socks, sk_bind_node) {
+		any = to;
+		serves = ferry_name_serves(to, sk);
 		if (serves)
 			break;
 	}
@@ -537,20 +536,20 @@ static struct sock *ferry_name_pick(const struct ferry_name *name,
 	if (!serves)
 		/* A datagram socket with another peer will say so itself. */
 		return sk->sk_type == SOCK_DGRAM &&
-		       !ferry_bound_elsewhere(&any->sk) ? &any->sk : NULL;
-	if (!rcu_access_pointer(any->sk.sk_reuseport_cb))
-		return &any->sk;
+		       !ferry_bound_elsewhere(any) ? any : NULL;
+	if (!rcu_access_pointer(any->sk_reuseport_cb))
+		return any;
 
-	if (!skb && ferry_group_steered(&any->sk))
+	if (!skb && ferry_group_steered(any))
 		return ERR_PTR(-EAGAIN);
 	/* A datagram's sender keeps its receiver, so its order is kept. */
 	hash = sk->sk_type == SOCK_DGRAM ?
 		hash_64(ferry_sk(sk)->place, 32) : get_random_u32();
-	member = reuseport_select_sock(&any->sk, hash, skb, 0);
+	member = reuseport_select_sock(any, hash, skb, 0);
 	/* It may be bound elsewhere, or join the group before it listens. */
-	if (!IS_ERR_OR_NULL(member) && ferry_name_serves(ferry_sk(member), sk))
+	if (!IS_ERR_OR_NULL(member) && ferry_name_serves(member, sk))
 		return member;
-	return &any->sk;
+	return any;
 }
 
 static struct sock *ferry_name_try(struct sock *sk,
@@ -636,7 +635,7 @@ int ferry_name_for_each(struct sock *sk, const struct sockaddr_ferry *sa,
 			void *arg)
 {
 	struct ferry_name *name;
-	struct ferry_sock *fs;
+	struct sock *to;
 	int err = 0;
 
 	if (unlikely(ferry_bound_elsewhere(sk)))
@@ -648,9 +647,9 @@ int ferry_name_for_each(struct sock *sk, const struct sockaddr_ferry *sa,
 	if (name && !ferry_name_permitted(sock_net(sk), name))
 		err = -EACCES;
 	else if (name)
-		list_for_each_entry_rcu(fs, &name->socks, name_node)
-			if (likely(!ferry_bound_elsewhere(&fs->sk)))
-				fn(&fs->sk, arg);
+		hlist_for_each_entry_rcu(to, &name->socks, sk_bind_node)
+			if (likely(!ferry_bound_elsewhere(to)))
+				fn(to, arg);
 	rcu_read_unlock();
 	return err;
 }

@@ -40,7 +40,7 @@ void ferry_socklist_add(struct sock *sk)
 
 	spin_lock(&bucket->lock);
 	fs->place = base + BIT_ULL(FERRY_PLACE_BITS) - ++bucket->added;
-	hlist_add_head(&fs->listed, &bucket->socks);
+	hlist_add_head(&sk->sk_node, &bucket->socks);
 	spin_unlock(&bucket->lock);
 }
 
@@ -53,38 +53,31 @@ void ferry_socklist_add(struct sock *sk)
  */
 void ferry_socklist_del(struct sock *sk)
 {
-	struct ferry_sock *fs = ferry_sk(sk);
 	struct ferry_bucket *bucket;
 
-	if (hlist_unhashed_lockless(&fs->listed))
+	if (hlist_unhashed_lockless(&sk->sk_node))
 		return;
 
-	bucket = ferry_bucket(sock_net(sk), fs->place);
+	bucket = ferry_bucket(sock_net(sk), ferry_sk(sk)->place);
 	spin_lock(&bucket->lock);
-	hlist_del_init(&fs->listed);
+	hlist_del_init(&sk->sk_node);
 	spin_unlock(&bucket->lock);
 }
 
 /* The first socket at @place or behind it; @prev, if listed, comes before. */
 static struct sock *ferry_bucket_next(struct ferry_bucket *bucket,
-				      struct ferry_sock *prev, u64 place)
+				      struct sock *prev, u64 place)
 {
-	struct ferry_sock *fs;
-	struct sock *sk = NULL;
+	struct sock *sk = prev;
 
 	spin_lock(&bucket->lock);
-	fs = prev;
-	if (!fs || hlist_unhashed(&fs->listed))
-		fs = hlist_entry_safe(bucket->socks.first, struct ferry_sock,
-				      listed);
-	hlist_for_each_entry_from(fs, listed) {
+	if (!sk || sk_unhashed(sk))
+		sk = sk_head(&bucket->socks);
+	sk_for_each_from(sk)
 		/* One that is being freed has not left yet. */
-		if (fs->place >= place &&
-		    refcount_inc_not_zero(&fs->sk.sk_refcnt)) {
-			sk = &fs->sk;
+		if (ferry_sk(sk)->place >= place &&
+		    refcount_inc_not_zero(&sk->sk_refcnt))
 			break;
-		}
-	}
 	spin_unlock(&bucket->lock);
 	return sk;
 }
@@ -103,14 +96,13 @@ static struct sock *ferry_bucket_next(struct ferry_bucket *bucket,
  */
 struct sock *ferry_socklist_next(struct net *net, struct sock *prev, u64 *place)
 {
-	struct ferry_sock *from = prev ? ferry_sk(prev) : NULL;
-	struct sock *sk = NULL;
+	struct sock *from = prev, *sk = NULL;
 
 	while (*place < FERRY_PLACE_END) {
 		u64 next = ((*place >> FERRY_PLACE_BITS) + 1) << FERRY_PLACE_BITS;
 		struct ferry_bucket *bucket = ferry_bucket(net, *place);
 
-		if (from && ferry_bucket(net, from->place) != bucket)
+		if (from && ferry_bucket(net, ferry_sk(from)->place) != bucket)
 			from = NULL;
 		sk = ferry_bucket_next(bucket, from, *place);
 		if (sk) {
