@@ -22,6 +22,7 @@
 #include <linux/rhashtable.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
+#include <net/ipv6.h>
 #include <net/sock_reuseport.h>
 
 #include "ferry.h"
@@ -236,7 +237,7 @@ static struct ferry_name *ferry_name_make(const struct sock *sk,
 /* Which nodes can a socket be bound to, or sent to, on this host? */
 static int ferry_node_check(const struct sockaddr_ferry *sa, int unreachable)
 {
-	if (!memchr_inv(sa->sfy_node, 0, sizeof(sa->sfy_node)))
+	if (ipv6_addr_any((const struct in6_addr *)sa->sfy_node))
 		return 0;
 	return sa->sfy_scope == FERRY_SCOPE_HOST ? -EINVAL : unreachable;
 }
