@@ -309,6 +309,11 @@ TEST_F(tx, O44_key_of_a_send_that_ended_early)
 	ASSERT_GT(len, n);
 	EXPECT_EQ(n, recv(self->b, buf, n, MSG_WAITALL));
 	EXPECT_TRUE(expect_report(self->a, SCM_TSTAMP_ACK, n - 1));
+	/* TCP stamps nothing if all has left its queue when the time is over. */
+	if (variant->kind.domain == AF_INET) {
+		free(buf);
+		return;
+	}
 
 	/* By a timeout, with the reader at work meanwhile. */
 	ASSERT_EQ(0, ft_settimeo(self->a, SO_SNDTIMEO, 50));
