@@ -174,7 +174,8 @@ static void interrupt(struct ft_call *call)
 		sched_yield();
 }
 
-TEST_F(stream, X06_receive_eintr)
+/* A signal ends every way to receive from @fd. */
+static void receive_eintr(struct __test_metadata *_metadata, int fd)
 {
 	char buf[16];
 	size_t i;
@@ -182,7 +183,7 @@ TEST_F(stream, X06_receive_eintr)
 	ASSERT_EQ(0, ft_catch(SIGUSR1, 0));
 	for (i = 0; i < ARRAY_SIZE(readers); i++) {
 		struct ft_call call = {
-			.fn = readers[i].fn, .fd = self->b, .buf = buf,
+			.fn = readers[i].fn, .fd = fd, .buf = buf,
 			.len = sizeof(buf),
 		};
 
@@ -195,11 +196,10 @@ TEST_F(stream, X06_receive_eintr)
 			TH_LOG("%s", readers[i].name);
 		}
 	}
-	ASSERT_TRUE(ft_send_all(self->a, 0, 5, 5));
-	EXPECT_TRUE(ft_recv_all(self->b, 0, 5, 5));
 }
 
-TEST_F(stream, X06_receive_restarts)
+/* Unless it is to be restarted: then it goes on, here with what comes from @from. */
+static void receive_restarts(struct __test_metadata *_metadata, int from, int fd)
 {
 	char buf[16];
 	size_t i;
@@ -207,7 +207,7 @@ TEST_F(stream, X06_receive_restarts)
 	ASSERT_EQ(0, ft_catch(SIGUSR1, SA_RESTART));
 	for (i = 0; i < ARRAY_SIZE(readers); i++) {
 		struct ft_call call = {
-			.fn = readers[i].fn, .fd = self->b, .buf = buf,
+			.fn = readers[i].fn, .fd = fd, .buf = buf,
 			.len = sizeof(buf),
 		};
 
@@ -217,10 +217,22 @@ TEST_F(stream, X06_receive_restarts)
 		ASSERT_TRUE(ft_blocked(&call)) {
 			TH_LOG("%s returned", readers[i].name);
 		}
-		ASSERT_TRUE(ft_send_all(self->a, 0, 5, 5));
+		ASSERT_TRUE(ft_send_all(from, 0, 5, 5));
 		ft_join(&call);
 		EXPECT_EQ(5, call.ret);
 	}
+}
+
+TEST_F(stream, X06_receive_eintr)
+{
+	receive_eintr(_metadata, self->b);
+	ASSERT_TRUE(ft_send_all(self->a, 0, 5, 5));
+	EXPECT_TRUE(ft_recv_all(self->b, 0, 5, 5));
+}
+
+TEST_F(stream, X06_receive_restarts)
+{
+	receive_restarts(_metadata, self->a, self->b);
 }
 
 TEST_F(stream, X06_receive_with_a_timeout_is_not_restarted)
@@ -387,51 +399,14 @@ TEST_F(stream, X06_waiting_for_events_is_never_restarted)
 
 TEST_F(record, X06_receive_eintr)
 {
-	char buf[16];
-	size_t i;
-
-	ASSERT_EQ(0, ft_catch(SIGUSR1, 0));
-	for (i = 0; i < ARRAY_SIZE(readers); i++) {
-		struct ft_call call = {
-			.fn = readers[i].fn, .fd = self->b, .buf = buf,
-			.len = sizeof(buf),
-		};
-
-		ASSERT_EQ(0, ft_start(&call));
-		ASSERT_TRUE(ft_blocked(&call));
-		interrupt(&call);
-		ft_join(&call);
-		EXPECT_EQ(-1, call.ret);
-		EXPECT_EQ(EINTR, call.err) {
-			TH_LOG("%s", readers[i].name);
-		}
-	}
+	receive_eintr(_metadata, self->b);
 	ASSERT_TRUE(ft_send_all(self->a, 0, 5, 5));
 	EXPECT_TRUE(record_next(self->b, 0, 5));
 }
 
 TEST_F(record, X06_receive_restarts)
 {
-	char buf[16];
-	size_t i;
-
-	ASSERT_EQ(0, ft_catch(SIGUSR1, SA_RESTART));
-	for (i = 0; i < ARRAY_SIZE(readers); i++) {
-		struct ft_call call = {
-			.fn = readers[i].fn, .fd = self->b, .buf = buf,
-			.len = sizeof(buf),
-		};
-
-		ASSERT_EQ(0, ft_start(&call));
-		ASSERT_TRUE(ft_blocked(&call));
-		interrupt(&call);
-		ASSERT_TRUE(ft_blocked(&call)) {
-			TH_LOG("%s returned", readers[i].name);
-		}
-		ASSERT_TRUE(ft_send_all(self->a, 0, 5, 5));
-		ft_join(&call);
-		EXPECT_EQ(5, call.ret);
-	}
+	receive_restarts(_metadata, self->a, self->b);
 }
 
 /* UDP drops in place of waiting. */

@@ -4,7 +4,7 @@
  * poll(2), to whom the owner is. E10, S03, S04, I02, I03, I04.
  */
 
-#include "ferry_test.h"
+#include "passenger.h"
 #include "kselftest_harness.h"
 
 #include <linux/net_tstamp.h>
@@ -511,34 +511,20 @@ TEST_F(async, S03_a_child_is_the_owner)
 
 TEST_F(async, S03_after_passing_the_socket)
 {
-	union {
-		struct cmsghdr header;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control = {};
-	struct iovec iov = { "x", 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
 	struct ft_child child;
-	int pair[2], fd;
+	struct pass pass;
+	int pair[2];
 	char byte;
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
 	ASSERT_LE(0, ft_fork(&child));
 	if (!child.pid) {
-		iov.iov_base = &byte;
-		if (recvmsg(pair[1], &msg, 0) != 1 ||
-		    control.header.cmsg_len != CMSG_LEN(sizeof(int)))
+		if (pass_recv(pair[1], &byte, 1, &pass, 0) != 1 ||
+		    pass.fds != 1)
 			_exit(3);
-		memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
-		_exit(child_owner(&child, fd));
+		_exit(child_owner(&child, pass.fd[0]));
 	}
-	control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	memcpy(CMSG_DATA(&control.header), &self->b, sizeof(int));
-	ASSERT_EQ(1, sendmsg(pair[0], &msg, 0));
+	ASSERT_EQ(1, pass_send(pair[0], "x", 1, &self->b, 1, NULL, 0));
 	EXPECT_TRUE(ft_expect(&child, "armed"));
 	ASSERT_EQ(1, send(self->a, "x", 1, 0));
 	EXPECT_EQ(0, ft_wait_child(&child));
@@ -768,37 +754,23 @@ TEST_F(async, S03_a_set_user_id_program_is_the_owner)
 /* Armed, it stays so while nobody but a message has it. */
 TEST_F(async, S03_armed_and_in_flight)
 {
-	union {
-		struct cmsghdr header;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control = {};
-	struct iovec iov = { "x", 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
 	int pair[2], number = self->b;
+	struct pass pass;
 	char byte;
 
 	ASSERT_EQ(0, socketpair(variant->kind.domain == AF_FERRY ? AF_FERRY :
 				AF_UNIX, SOCK_STREAM, 0, pair));
 	ASSERT_TRUE(arm(self->b));
-	control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	memcpy(CMSG_DATA(&control.header), &self->b, sizeof(int));
-	ASSERT_EQ(1, sendmsg(pair[0], &msg, 0));
+	ASSERT_EQ(1, pass_send(pair[0], "x", 1, &self->b, 1, NULL, 0));
 	/* The descriptor goes, the socket does not. */
 	ft_close(&self->b);
 	forget_signals();
 	ASSERT_EQ(1, send(self->a, "x", 1, 0));
 	EXPECT_TRUE(expect_event(number, POLL_IN, POLLIN));
 
-	iov.iov_base = &byte;
-	msg.msg_controllen = sizeof(control);
-	ASSERT_EQ(1, recvmsg(pair[1], &msg, 0));
-	ASSERT_EQ(CMSG_LEN(sizeof(int)), control.header.cmsg_len);
-	memcpy(&self->b, CMSG_DATA(&control.header), sizeof(int));
+	ASSERT_EQ(1, pass_recv(pair[1], &byte, 1, &pass, 0));
+	ASSERT_EQ(1, pass.fds);
+	self->b = pass.fd[0];
 	EXPECT_EQ(getpid(), fcntl(self->b, F_GETOWN));
 	EXPECT_NE(0, fcntl(self->b, F_GETFL) & O_ASYNC);
 	ASSERT_EQ(0, set_async(self->b, false));
