@@ -544,31 +544,41 @@ static struct sock *ferry_accept_first(struct sock *listener)
 	return child ? &child->sk : NULL;
 }
 
-/* Wait for a connection; one waiter is woken for each. */
+/* Is there something for accept(2) to return? */
+static bool ferry_acceptable(const struct sock *listener)
+{
+	return READ_ONCE(listener->sk_ack_backlog) ||
+	       READ_ONCE(listener->sk_state) != TCP_LISTEN;
+}
+
+/*
+ * Wait for a connection; one waiter is woken for each. It takes one only when it
+ * has left the wait queue: a wake-up that hits it after it took another would be
+ * lost, and who sleeps behind it would not learn of that connection.
+ */
 static struct sock *ferry_accept_wait(struct sock *listener, long timeo)
 {
 	struct sock *child;
-	DEFINE_WAIT(wait);
 
 	for (;;) {
-		prepare_to_wait_exclusive(sk_sleep(listener), &wait,
-					  TASK_INTERRUPTIBLE);
-		child = ERR_PTR(-EINVAL);
-		if (READ_ONCE(listener->sk_state) != TCP_LISTEN)
-			break;
+		DEFINE_WAIT(wait);
+
 		child = ferry_accept_first(listener);
 		if (child)
-			break;
-		child = ERR_PTR(-EAGAIN);
+			return child;
+		if (READ_ONCE(listener->sk_state) != TCP_LISTEN)
+			return ERR_PTR(-EINVAL);
 		if (!timeo)
-			break;
-		child = ERR_PTR(sock_intr_errno(timeo));
+			return ERR_PTR(-EAGAIN);
 		if (signal_pending(current))
-			break;
-		timeo = schedule_timeout(timeo);
+			return ERR_PTR(sock_intr_errno(timeo));
+
+		prepare_to_wait_exclusive(sk_sleep(listener), &wait,
+					  TASK_INTERRUPTIBLE);
+		if (!ferry_acceptable(listener))
+			timeo = schedule_timeout(timeo);
+		finish_wait(sk_sleep(listener), &wait);
 	}
-	finish_wait(sk_sleep(listener), &wait);
-	return child;
 }
 
 /**

@@ -315,6 +315,86 @@ TEST_F(backlog, F02_failures_cost_no_place)
 
 /* A connect that cannot finish at once. */
 
+#define SERVERS		2
+#define ROUNDS		300
+
+struct greeting {
+	pthread_t thread;
+	pthread_barrier_t *start;
+	const struct ft_kind *kind;
+	const struct ft_addr *addr;
+	int listener;
+	int done;
+};
+
+/* Greets one caller a round. */
+static void *greet(void *arg)
+{
+	struct greeting *server = arg;
+	int i, fd;
+
+	for (i = 0; i < ROUNDS; i++) {
+		pthread_barrier_wait(server->start);
+		fd = accept(server->listener, NULL, NULL);
+		if (fd >= 0 && send(fd, "x", 1, MSG_NOSIGNAL) == 1)
+			server->done++;
+		ft_close(&fd);
+	}
+	return NULL;
+}
+
+/* Calls once a round and waits to be greeted. */
+static void *be_greeted(void *arg)
+{
+	struct greeting *caller = arg;
+	char byte;
+	int i, fd;
+
+	for (i = 0; i < ROUNDS; i++) {
+		pthread_barrier_wait(caller->start);
+		fd = ft_connect(caller->kind, caller->addr);
+		if (fd >= 0 && ft_poll(fd, POLLIN, FT_LONG_MS) & POLLIN &&
+		    recv(fd, &byte, 1, 0) == 1)
+			caller->done++;
+		else
+			/* Whoever waits to accept must not wait for ever. */
+			shutdown(caller->listener, SHUT_RDWR);
+		ft_close(&fd);
+	}
+	return NULL;
+}
+
+/*
+ * Each connection wakes one of those who wait in accept, and not one that has
+ * got another already: in a round nobody accepts twice.
+ */
+TEST_F_TIMEOUT(backlog, F02_every_connection_finds_one_that_accepts, FT_SLOW_S)
+{
+	struct greeting servers[SERVERS] = {}, callers[SERVERS] = {};
+	pthread_barrier_t start;
+	int i;
+
+	pthread_barrier_init(&start, NULL, 2 * SERVERS);
+	for (i = 0; i < SERVERS; i++) {
+		servers[i].start = &start;
+		servers[i].listener = self->listener;
+		callers[i] = servers[i];
+		callers[i].kind = &variant->kind;
+		callers[i].addr = &self->addr;
+		ASSERT_EQ(0, pthread_create(&servers[i].thread, NULL, greet,
+					    &servers[i]));
+		ASSERT_EQ(0, pthread_create(&callers[i].thread, NULL,
+					    be_greeted, &callers[i]));
+	}
+	for (i = 0; i < SERVERS; i++) {
+		pthread_join(servers[i].thread, NULL);
+		pthread_join(callers[i].thread, NULL);
+		EXPECT_EQ(ROUNDS, servers[i].done);
+		EXPECT_EQ(ROUNDS, callers[i].done);
+	}
+	pthread_barrier_destroy(&start);
+}
+
 FIXTURE(in_progress)
 {
 	struct ft_leak leak;
