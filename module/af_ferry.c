@@ -93,7 +93,7 @@ struct sock *ferry_sock_alloc(struct net *net, struct socket *sock, int type,
 	INIT_LIST_HEAD(&fs->node);
 	spin_lock_init(&fs->lock);
 	if (type == SOCK_DGRAM) {
-		ferry_relay_init(fs);
+		init_waitqueue_head(&fs->senders);
 	} else {
 		mutex_init(&fs->send_lock);
 		mutex_init(&fs->recv_lock);

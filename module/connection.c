@@ -392,13 +392,14 @@ struct sock *ferry_peer_get(struct sock *sk)
 	return peer;
 }
 
-/* Set the peer of a datagram socket; uses up a reference on @peer. */
-static void ferry_dgram_set_peer(struct sock *sk, struct sock *peer)
+/*
+ * Give a datagram socket another peer, or none; uses up a reference on @peer.
+ * Returns the old one with its reference, or NULL.
+ */
+static struct sock *ferry_dgram_swap_peer(struct sock *sk, struct sock *peer)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
 	struct sock *old;
-
-	sock_owned_by_me(sk);
 
 	spin_lock(&fs->lock);
 	old = fs->peer;
@@ -408,7 +409,16 @@ static void ferry_dgram_set_peer(struct sock *sk, struct sock *peer)
 	WRITE_ONCE(fs->peer, peer);
 	WRITE_ONCE(sk->sk_state, peer ? TCP_ESTABLISHED : TCP_CLOSE);
 	spin_unlock(&fs->lock);
+	return old;
+}
 
+static void ferry_dgram_set_peer(struct sock *sk, struct sock *peer)
+{
+	struct sock *old;
+
+	sock_owned_by_me(sk);
+
+	old = ferry_dgram_swap_peer(sk, peer);
 	/* Who waits for room at the old peer may have it at the new one. */
 	ferry_wake_state(sk, POLL_OUT);
 	if (old)
@@ -425,7 +435,7 @@ static void ferry_dgram_set_peer(struct sock *sk, struct sock *peer)
 void ferry_dgram_dissolve(struct sock *sk, struct sock *peer)
 {
 	lock_sock(sk);
-	if (peer && ferry_sk(sk)->peer == peer)
+	if (ferry_sk(sk)->peer == peer)
 		ferry_dgram_set_peer(sk, NULL);
 	release_sock(sk);
 }
@@ -768,9 +778,12 @@ void ferry_disconnect(struct sock *sk)
 
 	reset = ferry_queue_purge(sk);
 	if (!ferry_connects(sk)) {
-		wake_up_interruptible_all(&fs->senders);
-		if (fs->peer)
-			ferry_dgram_dissolve(sk, fs->peer);
+		/* Has a barrier: who sleeps after it sees that we are dead. */
+		if (wq_has_sleeper(&fs->senders))
+			wake_up_interruptible_all(&fs->senders);
+		peer = ferry_dgram_swap_peer(sk, NULL);
+		if (peer)
+			sock_put(peer);
 		return;
 	}
 

@@ -248,7 +248,8 @@ enum ferry_urg {
  * @recv_lock: serialises readers of a byte stream
  * @senders: DGRAM: who found this receiver full
  * @relay: DGRAM: this socket's entry in its peer's @senders, which wakes those
- *	who poll it. Guarded by that queue's lock
+ *	who poll it. Guarded by that queue's lock; made by the first use, its func
+ *	guarded by @lock
  *
  * The receive queue. On a byte stream it has one producer (the peer, under its
  * @send_lock) and one consumer (under @recv_lock); they meet in @written and
@@ -823,7 +824,6 @@ void ferry_wake_reader(struct sock *sk);
 void ferry_wake_stream(struct sock *sk, struct sock *peer);
 void ferry_wake_writer(struct sock *sk, struct sock *peer);
 void ferry_wake_state(struct sock *sk, int band);
-void ferry_relay_init(struct ferry_sock *fs);
 void ferry_relay_start(struct sock *sk, struct sock *peer);
 void ferry_relay_stop(struct sock *sk, struct sock *peer);
 __poll_t ferry_poll(struct file *file, struct socket *sock,

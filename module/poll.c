@@ -155,14 +155,6 @@ static int ferry_relay(wait_queue_entry_t *entry, unsigned int mode, int flags,
 	return 0;
 }
 
-/* ferry_relay_init() - prepare a datagram socket's queue and entry */
-void ferry_relay_init(struct ferry_sock *fs)
-{
-	init_waitqueue_head(&fs->senders);
-	init_waitqueue_func_entry(&fs->relay, ferry_relay);
-	INIT_LIST_HEAD(&fs->relay.entry);
-}
-
 /**
  * ferry_relay_start() - be told when a datagram socket's peer has room again
  * @sk: sender
@@ -176,6 +168,11 @@ void ferry_relay_start(struct sock *sk, struct sock *peer)
 	spin_lock(&fs->lock);
 	/* Once it is no longer the peer nobody would take the entry out. */
 	if (fs->peer == peer) {
+		/* The first time. */
+		if (!fs->relay.func) {
+			init_waitqueue_func_entry(&fs->relay, ferry_relay);
+			INIT_LIST_HEAD(&fs->relay.entry);
+		}
 		spin_lock_irqsave(&pfs->senders.lock, flags);
 		if (list_empty(&fs->relay.entry))
 			__add_wait_queue(&pfs->senders, &fs->relay);
@@ -199,6 +196,8 @@ void ferry_relay_stop(struct sock *sk, struct sock *peer)
 
 	lockdep_assert_held(&fs->lock);
 
+	if (!fs->relay.func)
+		return;
 	spin_lock_irqsave(&pfs->senders.lock, flags);
 	list_del_init(&fs->relay.entry);
 	spin_unlock_irqrestore(&pfs->senders.lock, flags);
