@@ -3,7 +3,8 @@
 #
 # The selftests on the KCSAN kernel. A data race with a function of the module
 # in either of its stacks is a failure, unless tools/vm/kcsan.known gives the
-# reason why it is the kernel's own. Arguments go to selftests/run.sh.
+# reason why it is the kernel's own. What an interrupt does is not done by the
+# function that it interrupts. Arguments go to selftests/run.sh.
 
 set -euo pipefail
 # shellcheck source=tools/check-lib.sh
@@ -42,7 +43,7 @@ sort_races()
 {
 	awk -v known="$top/tools/vm/kcsan.known" -v races="$output/races" '
 	function done(	class, i) {
-		class = block ~ /\[ferry\]/ ? "ours" : "core"
+		class = ours ? "ours" : "core"
 		for (i = 1; class == "ours" && i <= patterns; i++)
 			if (title ~ pattern[i])
 				class = "known"
@@ -57,8 +58,15 @@ sort_races()
 				pattern[++patterns] = field[1]
 	}
 	{ sub(/^\[[^]]*\] /, "") }
-	/BUG: KCSAN: / { inside = 1; block = ""; title = $0; sub(/.*BUG: KCSAN: /, "", title) }
+	/BUG: KCSAN: / {
+		inside = 1; block = ""; ours = 0
+		title = $0; sub(/.*BUG: KCSAN: /, "", title)
+	}
 	inside { block = block $0 "\n" }
+	# Innermost first: what stands below its entry was interrupted.
+	/^$/ { interrupt = 0 }
+	/ asm_sysvec_/ { interrupt = 1 }
+	inside && /\[ferry\]/ && !interrupt { ours = 1 }
 	inside && /^=+$/ { done() }
 	END {
 		for (key in count) {
