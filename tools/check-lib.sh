@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What check-debug.sh, check-kcsan.sh and coverage.sh share: build the module
-# for a test kernel, run the selftests in it, add up what was found.
+# What check-debug.sh, check-kcsan.sh, coverage.sh and fault-sites.sh share: build
+# the module for a test kernel, run the selftests in it, add up what was found.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 passed=0
@@ -96,6 +96,22 @@ finish()
 		echo "$passed passed, $failed failed"
 	fi
 	((failed == 0))
+}
+
+# judge_reasons FILE WHAT LIST: of each line in LIST, "file TAB function TAB text",
+# FILE tells the reason, and each line of FILE is about a line of module/. WHAT names
+# the lines. Leaves LIST with its reasons in $output/reasons.
+judge_reasons()
+{
+	local reasons=$1 what=$2 list=$3
+
+	"$top/tools/reasons.sh" join "$top/$reasons" "$list" > "$output/reasons"
+	grep -P '\t$' "$output/reasons" > "$output/unexplained" || :
+	result $(($(wc -l < "$output/unexplained") > 0)) "$what has its reason in $reasons" \
+		"$output/unexplained"
+	"$top/tools/reasons.sh" stale "$top/$reasons" > "$output/stale"
+	result $(($(wc -l < "$output/stale") > 0)) "each reason is about a line of module/" \
+		"$output/stale"
 }
 
 # In the machine: run the suite and hand its sum on to finish(). These kernels

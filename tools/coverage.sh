@@ -98,18 +98,6 @@ list_uncovered()
 	}' "$output/module.info"
 }
 
-judge_uncovered()
-{
-	list_uncovered > "$output/uncovered"
-	"$top/tools/reasons.sh" join "$top/tools/coverage.reasons" "$output/uncovered" \
-		> "$output/reasons"
-	grep -P '\t$' "$output/reasons" > "$output/unexplained" || :
-	result $(($(wc -l < "$output/unexplained") > 0)) \
-		"each uncovered line has its reason in tools/coverage.reasons" "$output/unexplained"
-	"$top/tools/reasons.sh" stale "$top/tools/coverage.reasons" > "$output/stale"
-	result $(($(wc -l < "$output/stale") > 0)) "each reason is about a line of module/" "$output/stale"
-}
-
 # What is committed of it.
 write_page()
 {
@@ -140,7 +128,8 @@ judge_all()
 {
 	judge
 	[[ -e $output/table ]] || return 0
-	judge_uncovered
+	list_uncovered > "$output/uncovered"
+	judge_reasons tools/coverage.reasons "each uncovered line" "$output/uncovered"
 	write_page
 }
 
