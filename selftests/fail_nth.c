@@ -743,6 +743,12 @@ static bool done_broadcast(struct place *p, long ret)
 	return ret == p->len;
 }
 
+/* One of them has a filter: without memory to have it judged it is lost. */
+static bool make_broadcast_filtered(struct place *p)
+{
+	return make_broadcast(p) && !call_attach(p);
+}
+
 /* A stamp for what is received; without memory a message goes without. */
 static bool make_stamped(struct place *p)
 {
@@ -828,6 +834,20 @@ static bool done_zerocopy(struct place *p, long ret)
 	bool ok = p->kind.type == SOCK_STREAM || ret == p->len;
 
 	ok = ok && recv(p->b, in, sizeof(in), 0) > 0;
+	drain_errors(p->a);
+	return ok && ft_poll(p->a, 0, 0) == 0;
+}
+
+/* What a filter judges is copied first. */
+static bool make_zerocopy_filtered(struct place *p)
+{
+	return make_zerocopy(p) && !call_attach(p);
+}
+
+static bool done_zerocopy_filtered(struct place *p, long ret)
+{
+	bool ok = done_filtered(p, ret);
+
 	drain_errors(p->a);
 	return ok && ft_poll(p->a, 0, 0) == 0;
 }
@@ -1322,6 +1342,8 @@ FAIL_TEST(ferry_fail, O09_broadcast)
 	      done_broadcast);
 	SWEEP(100000, 0, "broadcast", make_broadcast, call_sendto,
 	      done_broadcast);
+	SWEEP(600, 0, "broadcast to a filter", make_broadcast_filtered,
+	      call_sendto, done_broadcast);
 }
 
 FAIL_TEST(ferry_fail, O40_receive_stamp)
@@ -1344,6 +1366,10 @@ FAIL_TEST(ferry_fail, F07_zerocopy)
 {
 	SWEEP(1000, 0, "send with MSG_ZEROCOPY", make_zerocopy, call_zerocopy,
 	      done_zerocopy);
+	SWEEP(20000, 0, "lend pages", make_zerocopy, call_zerocopy,
+	      done_zerocopy);
+	SWEEP(20000, 0, "lend pages to a filter", make_zerocopy_filtered,
+	      call_zerocopy, done_zerocopy_filtered);
 }
 
 FAIL_TEST(fail, F11_sendfile)

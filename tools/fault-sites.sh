@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Which calls of the module that can fail for want of memory does
-# selftests/fail_nth make fail? It runs on the debug kernel, which tells of each
+# Which calls of the module that can fail for want of memory do selftests/fail_nth
+# and unload.sh make fail? They run on the debug kernel, which tells of each
 # failure by a stack trace; the first function of the module in it is the place.
 # One line a place: how often it failed, file, line and text. Then the places in
 # the sources, found by name, that never failed; each has its reason in
@@ -28,7 +28,7 @@ in_machine()
 	dmesg -n 1
 	dmesg --follow > "$log" &
 	follower=$!
-	FERRY_FAULT_TRACE=1 run_suite -t 1200 fail_nth
+	FERRY_FAULT_TRACE=1 run_suite -t 1200 fail_nth unload.sh
 	echo "fault-sites: the end" > /dev/kmsg
 	until grep -q 'fault-sites: the end' "$log"; do
 		kill -0 "$follower"
@@ -105,13 +105,7 @@ report()
 		fi
 	done
 	result $(($(wc -l < "$output/failed") == 0)) "calls of the module were made to fail"
-	"$top/tools/reasons.sh" join "$top/tools/fault-sites.reasons" "$output/spared" \
-		> "$output/reasons"
-	grep -P '\t$' "$output/reasons" > "$output/unexplained" || :
-	result $(($(wc -l < "$output/unexplained") > 0)) \
-		"each other call has its reason in tools/fault-sites.reasons" "$output/unexplained"
-	"$top/tools/reasons.sh" stale "$top/tools/fault-sites.reasons" > "$output/stale"
-	result $(($(wc -l < "$output/stale") > 0)) "each reason is about a line of module/" "$output/stale"
+	judge_reasons tools/fault-sites.reasons "each other call" "$output/spared"
 	{
 		echo
 		"$top/tools/reasons.sh" table "$output/failed"
