@@ -436,6 +436,17 @@ static bool done_send(struct place *p, long ret)
 	       ft_recv_all(p->b, 0, p->len, sizeof(in)) && place_works(p);
 }
 
+/* A byte is there already; a stream appends to it. */
+static bool make_begun(struct place *p)
+{
+	return make_message(p) && send(p->a, "x", 1, MSG_NOSIGNAL) == 1;
+}
+
+static bool done_begun(struct place *p, long ret)
+{
+	return recv(p->b, in, 1, 0) == 1 && done_send(p, ret);
+}
+
 /* In many pieces of user memory, as a stream buffer is appended to. */
 static long call_writev(struct place *p)
 {
@@ -628,16 +639,21 @@ static bool done_recv_creds(struct place *p, long ret)
 	return ret == 5 && p->pass.creds == 1 && p->pass.cred.uid == 7;
 }
 
-/* A filter that keeps the first 700 bytes. */
-static long call_attach(struct place *p)
+/* A filter that keeps the first @keep bytes. */
+static long attach(struct place *p, int keep)
 {
 	struct sock_filter code[] = {
-		{ BPF_RET | BPF_K, 0, 0, 700 },
+		{ BPF_RET | BPF_K, 0, 0, keep },
 	};
 	struct sock_fprog prog = { .len = 1, .filter = code };
 
 	return setsockopt(p->b, SOL_SOCKET, SO_ATTACH_FILTER, &prog,
 			  sizeof(prog));
+}
+
+static long call_attach(struct place *p)
+{
+	return attach(p, 700);
 }
 
 static bool done_attach(struct place *p, long ret)
@@ -788,6 +804,19 @@ static bool done_txstamped(struct place *p, long ret)
 		ret = ret == p->len && recv(p->b, in, sizeof(in), 0) == p->len;
 	drain_errors(p->a);
 	return ret && ft_poll(p->a, 0, 0) == 0;
+}
+
+/* Nothing of it passes the filter; the stamp of its sending goes on. */
+static bool make_txstamped_dropped(struct place *p)
+{
+	return make_txstamped(p) && !attach(p, 0);
+}
+
+static bool done_txstamped_dropped(struct place *p, long ret)
+{
+	drain_errors(p->a);
+	return ret == p->len && recv(p->b, in, 1, MSG_DONTWAIT) == -1 &&
+	       errno == EAGAIN && ft_poll(p->a, 0, 0) == 0;
 }
 
 static bool make_txstamped_unread(struct place *p)
@@ -1219,6 +1248,7 @@ FAIL_TEST(fail, F07_send)
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
 		SWEEP(sizes[i], 0, "send", make_message, call_send, done_send);
+	SWEEP(100, 0, "send after a byte", make_begun, call_send, done_begun);
 }
 
 FAIL_TEST(fail, F10_writev)
@@ -1356,6 +1386,8 @@ FAIL_TEST(ferry_fail, O44_transmit_stamp)
 {
 	SWEEP(1000, 0, "send with a stamp", make_txstamped, call_send,
 	      done_txstamped);
+	SWEEP(1000, 0, "send with a stamp to a filter", make_txstamped_dropped,
+	      call_send, done_txstamped_dropped);
 	SWEEP(1000, 0, "receive what the sender has stamped",
 	      make_txstamped_unread, call_recv, done_txstamped_read);
 	SWEEP(1000, 0, "receive a transmit stamp", make_txstamped_unread,

@@ -53,7 +53,8 @@ places()
 	local frame count where linux=${FERRY_CACHE:-$HOME/.cache/ferry}/linux-6.12
 
 	sort "$1" | uniq -c | while read -r count frame; do
-		where=$("$linux/scripts/faddr2line" "$objects/ferry.ko" "$frame" 2>/dev/null |
+		# Without its size: in the kernel's eyes that of an init function is a page.
+		where=$("$linux/scripts/faddr2line" "$objects/ferry.ko" "${frame%/*}" 2>/dev/null |
 			grep -o 'module/[a-z_]*\.c:[0-9]*\|[a-z_]*\.c:[0-9]*' | head -n 1)
 		echo "$count ${where#module/}"
 	done | awk '{ n[$2] += $1 } END { for (w in n) print n[w], w }' | sort -t ' ' -k 2V
@@ -75,11 +76,12 @@ calls()
 	}' ./*.c ferry.h | sed 's,\./,,')
 }
 
-# Is line $2 of file $1, or the rest of a call that begins there, in the list?
+# Is line $2 of file $1, or the rest of a call that begins there, in the list? Or
+# the line before, where what the call returns goes to.
 reached()
 {
 	awk -v f="$1" -v l="$2" '{ split($2, w, ":") }
-		w[1] == f && w[2] >= l && w[2] <= l + 5 { found = 1 }
+		w[1] == f && w[2] >= l - 1 && w[2] <= l + 5 { found = 1 }
 		END { exit !found }' "$output/places"
 }
 

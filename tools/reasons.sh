@@ -32,8 +32,8 @@ reasons()
 
 join_reasons()
 {
-	awk -F'\t' -v OFS='\t' 'NR == FNR { why[$1, $2, $3] = $4; next }
-		{ print $1, $2, $3, why[$1, $2, $3] }' <(reasons "$1") "$2"
+	awk -F'\t' -v OFS='\t' '!places { why[$1, $2, $3] = $4; next }
+		{ print $1, $2, $3, why[$1, $2, $3] }' <(reasons "$1") places=1 "$2"
 }
 
 # The text has to be in the file; in which function, the compiler says.
