@@ -1249,6 +1249,7 @@ FAIL_TEST(fail, F07_send)
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
 		SWEEP(sizes[i], 0, "send", make_message, call_send, done_send);
 	SWEEP(100, 0, "send after a byte", make_begun, call_send, done_begun);
+	SWEEP(600, 0, "send after a byte", make_begun, call_send, done_begun);
 }
 
 FAIL_TEST(fail, F10_writev)
