@@ -215,7 +215,7 @@ enum ferry_urg {
  * @name: entry of the name table this socket is bound to; guarded by names_lock
  * @peer: the connected peer with a reference. On STREAM and SEQPACKET set once
  *	before the socket becomes TCP_ESTABLISHED and dropped by release; on DGRAM
- *	written under lock_sock() and @lock, read under @lock
+ *	written under @lock, and until release under lock_sock() too, read under @lock
  * @listener: a socket that connects: the listener it waits for, with a reference;
  *	a child: its listener while @unaccepted. Guarded by that listener's @lock
  * @child: while waiting, in the place of the urgent byte: the peer made for this

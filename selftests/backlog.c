@@ -313,8 +313,6 @@ TEST_F(backlog, F02_failures_cost_no_place)
 		ft_close(&fd[--n]);
 }
 
-/* A connect that cannot finish at once. */
-
 #define SERVERS		2
 #define ROUNDS		300
 
@@ -394,6 +392,8 @@ TEST_F_TIMEOUT(backlog, F02_every_connection_finds_one_that_accepts, FT_SLOW_S)
 	}
 	pthread_barrier_destroy(&start);
 }
+
+/* A connect that cannot finish at once. */
 
 FIXTURE(in_progress)
 {

@@ -77,7 +77,7 @@ static bool put(const char *dir, const char *file, const char *text)
 
 /*
  * Everything may fail, also what may sleep. With FERRY_FAULT_TRACE set the
- * kernel log says where, which check-debug.sh makes a list of.
+ * kernel log says where, which fault-sites.sh makes a list of.
  */
 static bool faults_prepare(void)
 {

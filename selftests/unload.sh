@@ -157,20 +157,32 @@ faults_for_modules()
 	local kind from to
 
 	read -r from to < <(awk 'from { print from, $1; exit }
-		$3 == "sysfs_slab_add" { from = $1 }' /proc/kallsyms)
+		$3 == "sysfs_slab_add" { from = $1 }' /proc/kallsyms) || return 1
 	for kind in failslab fail_page_alloc fail_usercopy; do
 		[[ -w $faults/$kind/require-start ]] || return 1
 		echo 0 > "$faults/$kind/probability"
 		# As fail_nth: the kernel log says where, for tools/fault-sites.sh.
 		echo 0 > "$faults/$kind/verbose_ratelimit_interval_ms"
 		echo "$((${FERRY_FAULT_TRACE:-0} * 2))" > "$faults/$kind/verbose"
-		echo "${1:-0xffffffffa0000000}" > "$faults/$kind/require-start"
-		echo "0x${from:-0}" > "$faults/$kind/reject-start"
-		echo "0x${to:-0}" > "$faults/$kind/reject-end"
+		echo 0xffffffffa0000000 > "$faults/$kind/require-start"
+		echo 0xffffffffffffffff > "$faults/$kind/require-end"
+		echo "0x$from" > "$faults/$kind/reject-start"
+		echo "0x$to" > "$faults/$kind/reject-end"
 	done
 	echo N > "$faults/failslab/ignore-gfp-wait"
 	echo N > "$faults/fail_page_alloc/ignore-gfp-wait"
 	echo 0 > "$faults/fail_page_alloc/min-order"
+}
+
+faults_for_all()
+{
+	local kind bound
+
+	for kind in failslab fail_page_alloc fail_usercopy; do
+		for bound in require-start reject-start reject-end; do
+			echo 0 > "$faults/$kind/$bound"
+		done
+	done
 }
 
 # Each allocation of the initialisation fails once; what was done until then is
@@ -257,7 +269,7 @@ check F01_alias_for_autoloading \
 delete_module || true
 if faults_for_modules 2> /dev/null; then
 	check F01_loading_without_memory loading_fails
-	faults_for_modules 0
+	faults_for_all
 else
 	skip F01_loading_without_memory "this kernel cannot inject faults"
 fi

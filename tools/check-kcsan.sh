@@ -65,7 +65,7 @@ sort_races()
 	inside { block = block $0 "\n" }
 	# Innermost first: what stands below its entry was interrupted.
 	/^$/ { interrupt = 0 }
-	/ asm_sysvec_/ { interrupt = 1 }
+	/ asm_(sysvec_|common_interrupt|spurious_interrupt)/ { interrupt = 1 }
 	inside && /\[ferry\]/ && !interrupt { ours = 1 }
 	inside && /^=+$/ { done() }
 	END {
