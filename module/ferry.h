@@ -352,11 +352,13 @@ struct ferry_bucket {
  * struct ferry_net - what the family keeps in each network namespace
  * @names: the name table; see name.c
  * @names_lock: serialises its writers
+ * @names_seed: of the hashes of names; never changes
  * @buckets: all sockets; see socklist.c
  */
 struct ferry_net {
 	struct rhashtable	names;
 	struct mutex		names_lock;
+	u32			names_seed;
 	struct ferry_bucket	buckets[FERRY_BUCKETS];
 };
 
@@ -676,6 +678,26 @@ static inline bool ferry_wants_zerocopy(const struct sock *sk,
 	return unlikely(msg->msg_flags & MSG_ZEROCOPY) &&
 	       sock_flag(sk, SOCK_ZEROCOPY) && !msg->msg_ubuf &&
 	       iov_iter_count(&msg->msg_iter);
+}
+
+/**
+ * ferry_set_flag() - set or clear one of the core's flags
+ * @sk: socket
+ * @flag: flag
+ * @on: set it
+ *
+ * Context: process, lock_sock(@sk) held or @sk without a descriptor yet, so that
+ * nobody else writes them.
+ */
+static inline void ferry_set_flag(struct sock *sk, enum sock_flags flag, bool on)
+{
+	if (sk->sk_socket)
+		sock_owned_by_me(sk);
+	/*
+	 * The core writes the word of all flags unmarked, and so must we: those
+	 * who look at a single one without the lock take either answer.
+	 */
+	data_race(({ sock_valbool_flag(sk, flag, on); 0; }));
 }
 
 /**

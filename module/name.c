@@ -32,7 +32,15 @@
 /* Bytes of a generated name: the prefix and 16 hexadecimal digits. */
 #define FERRY_AUTO_LEN		21
 
+/*
+ * Buckets to begin with: 384 names need no larger table. With its head that is an
+ * allocation of two pages for a namespace.
+ */
+#define FERRY_NAMES_MIN		512
+
+/* struct ferry_key - what a name is looked up by; as in struct ferry_name */
 struct ferry_key {
+	u32		hash;
 	u16		type;
 	u16		len;
 	const char	*name;
@@ -48,6 +56,7 @@ struct ferry_key {
  * @gid: its group
  * @mode: permission bits; the write bits count
  * @reuseport: all its sockets had SO_REUSEPORT before their bind
+ * @hash: of @type and @name, by the seed of the namespace
  * @type: socket type, as types have separate name spaces
  * @len: bytes of @name
  * @name: the name
@@ -60,28 +69,30 @@ struct ferry_name {
 	kgid_t			gid;
 	umode_t			mode;
 	bool			reuseport;
+	u32			hash;
 	u16			type;
 	u16			len;
 	char			name[];
 };
 
-static u32 ferry_key_hash(u16 type, const char *name, u16 len, u32 seed)
+/* The table's seed is mixed in anew whenever it grows: that must cost little. */
+static u32 ferry_name_mix(u32 hash, u32 seed)
 {
-	return jhash(name, len, seed ^ type);
+	return hash_64(hash ^ seed, 32);
 }
 
 static u32 ferry_name_hashfn(const void *data, u32 len, u32 seed)
 {
 	const struct ferry_key *key = data;
 
-	return ferry_key_hash(key->type, key->name, key->len, seed);
+	return ferry_name_mix(key->hash, seed);
 }
 
 static u32 ferry_name_obj_hashfn(const void *data, u32 len, u32 seed)
 {
 	const struct ferry_name *name = data;
 
-	return ferry_key_hash(name->type, name->name, name->len, seed);
+	return ferry_name_mix(name->hash, seed);
 }
 
 static int ferry_name_cmpfn(struct rhashtable_compare_arg *arg, const void *obj)
@@ -89,7 +100,8 @@ static int ferry_name_cmpfn(struct rhashtable_compare_arg *arg, const void *obj)
 	const struct ferry_key *key = arg->key;
 	const struct ferry_name *name = obj;
 
-	return name->type != key->type || name->len != key->len ||
+	return name->hash != key->hash ||
+	       name->type != key->type || name->len != key->len ||
 	       memcmp(name->name, key->name, key->len);
 }
 
@@ -98,6 +110,7 @@ static const struct rhashtable_params ferry_name_params = {
 	.hashfn			= ferry_name_hashfn,
 	.obj_hashfn		= ferry_name_obj_hashfn,
 	.obj_cmpfn		= ferry_name_cmpfn,
+	.min_size		= FERRY_NAMES_MIN,
 	.automatic_shrinking	= true,
 };
 
@@ -181,15 +194,24 @@ int ferry_addr_copy(struct sockaddr *uaddr, const struct ferry_addr *addr)
 	return FERRY_ADDR_HDR;
 }
 
-static struct ferry_name *ferry_name_lookup(struct ferry_net *fn, u16 type,
-					    const struct sockaddr_ferry *sa,
-					    int len)
+static struct ferry_key ferry_name_key(const struct ferry_net *fn, u16 type,
+				       const struct sockaddr_ferry *sa, int len)
 {
 	struct ferry_key key = {
 		.type = type,
 		.len = len - FERRY_ADDR_HDR,
 		.name = sa->sfy_name,
 	};
+
+	key.hash = jhash(key.name, key.len, fn->names_seed ^ type);
+	return key;
+}
+
+static struct ferry_name *ferry_name_lookup(struct ferry_net *fn, u16 type,
+					    const struct sockaddr_ferry *sa,
+					    int len)
+{
+	struct ferry_key key = ferry_name_key(fn, type, sa, len);
 
 	return rhashtable_lookup(&fn->names, &key, ferry_name_params);
 }
@@ -216,21 +238,21 @@ static bool ferry_name_reserved(const struct ferry_addr *addr)
 }
 
 static struct ferry_name *ferry_name_make(const struct sock *sk,
-					  const struct ferry_addr *addr)
+					  const struct ferry_key *key)
 {
-	int len = addr->len - FERRY_ADDR_HDR;
 	struct ferry_name *name;
 
-	name = kmalloc(struct_size(name, name, len), GFP_KERNEL_ACCOUNT);
+	name = kmalloc(struct_size(name, name, key->len), GFP_KERNEL_ACCOUNT);
 	if (!name)
 		return NULL;
 	INIT_HLIST_HEAD(&name->socks);
 	current_euid_egid(&name->uid, &name->gid);
 	name->mode = 0666 & ~current_umask();
 	name->reuseport = sk->sk_reuseport;
-	name->type = sk->sk_type;
-	name->len = len;
-	memcpy(name->name, addr->sa.sfy_name, len);
+	name->hash = key->hash;
+	name->type = key->type;
+	name->len = key->len;
+	memcpy(name->name, key->name, key->len);
 	return name;
 }
 
@@ -257,7 +279,9 @@ static bool ferry_name_shareable(const struct ferry_name *name,
 	if (!sk->sk_reuse)
 		return false;
 	sk_for_each_bound(other, &name->socks)
-		if (!other->sk_reuse || READ_ONCE(other->sk_state) == TCP_LISTEN)
+		/* A bit of a byte, which cannot be marked: old or new. */
+		if (!data_race((u8)other->sk_reuse) ||
+		    READ_ONCE(other->sk_state) == TCP_LISTEN)
 			return false;
 	return true;
 }
@@ -272,7 +296,7 @@ static int ferry_group_join(struct ferry_name *name, struct sock *sk)
 	sk_for_each_bound(other, &name->socks) {
 		/* A program alone gives a socket a group, listening or not. */
 		if (other == sk || !rcu_access_pointer(other->sk_reuseport_cb) ||
-		    (ferry_connects(sk) && other->sk_state != TCP_LISTEN))
+		    (ferry_connects(sk) && READ_ONCE(other->sk_state) != TCP_LISTEN))
 			continue;
 		return reuseport_add_sock(sk, other, false);
 	}
@@ -296,7 +320,7 @@ static int ferry_name_enter(struct ferry_net *fn, struct ferry_name *name,
 	lockdep_assert_held(&fn->names_lock);
 
 	/* Readers that find the name must find the socket complete. */
-	sock_set_flag(sk, SOCK_RCU_FREE);
+	ferry_set_flag(sk, SOCK_RCU_FREE, true);
 	name->reuseport &= sk->sk_reuseport;
 	if (name->reuseport && sk->sk_type == SOCK_DGRAM) {
 		err = ferry_group_join(name, sk);
@@ -330,6 +354,7 @@ int ferry_name_bind(struct sock *sk, struct ferry_addr *addr)
 	struct ferry_net *fn = ferry_pernet(sock_net(sk));
 	struct ferry_sock *fs = ferry_sk(sk);
 	struct ferry_name *name;
+	struct ferry_key key;
 	bool fresh;
 	int err;
 
@@ -342,17 +367,16 @@ int ferry_name_bind(struct sock *sk, struct ferry_addr *addr)
 	    !ns_capable(sock_net(sk)->user_ns, CAP_NET_BIND_SERVICE))
 		return -EACCES;
 
+	key = ferry_name_key(fn, sk->sk_type, &addr->sa, addr->len);
 	mutex_lock(&fn->names_lock);
-	rcu_read_lock();
-	name = ferry_name_lookup(fn, sk->sk_type, &addr->sa, addr->len);
-	rcu_read_unlock();
+	name = rhashtable_lookup_fast(&fn->names, &key, ferry_name_params);
 	fresh = !name;
 	err = -EADDRINUSE;
 	if (name && !ferry_name_shareable(name, sk))
 		goto out;
 	err = -ENOMEM;
 	if (fresh)
-		name = ferry_name_make(sk, addr);
+		name = ferry_name_make(sk, &key);
 	if (!name)
 		goto out;
 
@@ -715,6 +739,7 @@ int ferry_name_set_mode(struct sock *sk, u32 mode)
 int ferry_name_net_init(struct ferry_net *fn)
 {
 	mutex_init(&fn->names_lock);
+	fn->names_seed = get_random_u32();
 	return rhashtable_init(&fn->names, &ferry_name_params);
 }
 

@@ -64,7 +64,7 @@ static int ferry_set_family(struct socket *sock, int optname, sockptr_t optval,
 		if (val < 0 || val > 1)
 			err = -EINVAL;
 		else
-			sock_valbool_flag(sk, SOCK_ZEROCOPY, val);
+			ferry_set_flag(sk, SOCK_ZEROCOPY, val);
 		break;
 	default:
 		err = -ENOPROTOOPT;
@@ -183,7 +183,8 @@ int ferry_getsockopt(struct socket *sock, int level, int optname,
 		size = sizeof(v.info);
 		break;
 	case FERRY_REUSEPORT:
-		v.val = sock->sk->sk_reuseport;
+		/* A bit of a byte, which cannot be marked. */
+		v.val = data_race((int)sock->sk->sk_reuseport);
 		break;
 	case FERRY_ZEROCOPY:
 		v.val = sock_flag(sock->sk, SOCK_ZEROCOPY);
@@ -238,7 +239,6 @@ void ferry_inherit(struct sock *child, const struct sock *listener)
 		if (sock_flag(listener, ferry_inherited_flags[i]))
 			sock_set_flag(child, ferry_inherited_flags[i]);
 
-	child->sk_userlocks = listener->sk_userlocks & ~SOCK_BINDPORT_LOCK;
 	/* A dump may ask for these: the child is in the list of sockets already. */
 	WRITE_ONCE(child->sk_rcvbuf, READ_ONCE(listener->sk_rcvbuf));
 	WRITE_ONCE(child->sk_sndbuf, READ_ONCE(listener->sk_sndbuf));
@@ -253,8 +253,13 @@ void ferry_inherit(struct sock *child, const struct sock *listener)
 	}
 	child->sk_tsflags = READ_ONCE(listener->sk_tsflags);
 	child->sk_peek_off = READ_ONCE(listener->sk_peek_off);
-	child->sk_reuse = listener->sk_reuse;
-	child->sk_reuseport = listener->sk_reuseport;
+	/* Bits of a byte, or were on 6.1: as before or after a setsockopt(2). */
+	data_race(({
+		child->sk_userlocks = listener->sk_userlocks & ~SOCK_BINDPORT_LOCK;
+		child->sk_reuse = listener->sk_reuse;
+		child->sk_reuseport = listener->sk_reuseport;
+		0;
+	}));
 #ifdef CONFIG_NET_RX_BUSY_POLL
 	child->sk_ll_usec = READ_ONCE(listener->sk_ll_usec);
 	child->sk_prefer_busy_poll = READ_ONCE(listener->sk_prefer_busy_poll);

@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The selftests on the KCSAN kernel. A data race with a function of the module
-# in either of its stacks is a failure, unless tools/vm/kcsan.known gives the
-# reason why it is the kernel's own. What an interrupt does is not done by the
-# function that it interrupts. Arguments go to selftests/run.sh.
+# The selftests on the KCSAN kernel. A data race is a failure when one of its two
+# accesses is unmarked and is made by a function of the module or by one that it
+# calls, unless tools/vm/kcsan.known gives the reason why it is the kernel's own.
+# Deeper down the core races with itself, whoever calls it; a marked access is
+# what the module owes. What an interrupt does is not done by the function that
+# it interrupts. Arguments go to selftests/run.sh.
 
 set -euo pipefail
 # shellcheck source=tools/check-lib.sh
@@ -63,10 +65,10 @@ sort_races()
 		title = $0; sub(/.*BUG: KCSAN: /, "", title)
 	}
 	inside { block = block $0 "\n" }
+	/ of [0-9]+ bytes by / { frames = /\(marked/ ? 0 : 2; next }
 	# Innermost first: what stands below its entry was interrupted.
-	/^$/ { interrupt = 0 }
-	/ asm_(sysvec_|common_interrupt|spurious_interrupt)/ { interrupt = 1 }
-	inside && /\[ferry\]/ && !interrupt { ours = 1 }
+	/ asm_(sysvec_|common_interrupt|spurious_interrupt)/ { frames = 0 }
+	inside && frames-- > 0 && /\[ferry\]/ { ours = 1 }
 	inside && /^=+$/ { done() }
 	END {
 		for (key in count) {
