@@ -42,6 +42,9 @@ gone() {
 	done
 }
 
+# shellcheck disable=SC2016 # the machine expands it
+expect 0 "all processors run" --cpus 3 -- bash -c '[ "$(nproc)" = 3 ]'
+
 head -c 1M /dev/urandom >"$work/data"
 expect 7 "output and exit status come out" -- \
 	bash -c "cat '$work/data'; echo to the other side >&2; exit 7"
@@ -62,6 +65,24 @@ expect 125 "a warning in the kernel log fails the run" -- \
 	bash -c 'echo "<4>WARNING: a test of the machine" >/dev/kmsg'
 expect 125 "powering off early fails the run" -- bash -c 'busybox poweroff -f; sleep 60'
 expect 124 "a command that never ends runs out of time" --timeout 12 -- sleep 1000
+
+# A static key switched under traffic: late breakpoints, see int3/int3.c.
+# shellcheck disable=SC2016 # variables of perl
+expect 0 "it survives code that changes" -- bash -c 'busybox ip link set lo up && exec perl -e "$1"' sh '
+	use Socket;
+	use constant SO_TIMESTAMP => 29;
+	sub udp { socket(my $s, AF_INET, SOCK_DGRAM, 0) or die; return $s }
+	my ($to, $end) = (udp(), time + 8);
+	bind $to, sockaddr_in(0, INADDR_LOOPBACK) or die;
+	my $from = udp();
+	connect $from, getsockname $to or die;
+	my $child = fork // die;
+	for (;; $child) {
+		if (!$child) { send $from, "x", 0; recv $to, my $x, 1, MSG_DONTWAIT }
+		else { setsockopt udp(), SOL_SOCKET, SO_TIMESTAMP, 1 or die for 1 .. 50; select undef, undef, undef, 0.001 }
+		last if time > $end;
+	}
+	wait if $child'
 
 # shellcheck disable=SC2016 # the machine expands it
 expect 0 "two machines have a link" --machines 2 -- bash -c \
