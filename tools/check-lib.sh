@@ -8,6 +8,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 passed=0
 failed=0
 skipped=0
+failures=()
 
 say()
 {
@@ -83,6 +84,7 @@ result()
 		echo "ok - $2"
 	else
 		failed=$((failed + 1))
+		failures+=("not ok - $2")
 		echo "not ok - $2"
 		[[ -z ${3:-} ]] || sed 's/^/# /' "$3"
 	fi

@@ -16,6 +16,30 @@ log=$top/build/check.log
 
 step() {
 	printf '\n=== %s (after %d s)\n' "$*" "$SECONDS"
+	failures+=("in: $*")
+}
+
+# tally: adds what the last sum in the log says to ours, and notes what failed
+# there: the last lines that a selftest said before, of a gate and of the machine
+# the first ones after. Without a sum it fails.
+tally() {
+	local lines
+
+	mapfile -t lines < <(awk '
+		/^ *# [a-z0-9_]+\.[ch]:[0-9]+:/ { said[n++] = $0 }
+		/^ *ok / { n = 0 }
+		/^ok / { more = 0 }
+		/^# (vm: |status |[^ ]+:[0-9]+:|.*(Oops|BUG|WARNING|RIP|panic))/ && more-- > 0
+		/^ *not ok / {
+			print $0
+			for (i = n > 8 ? n - 8 : 0; i < n; i++)
+				print said[i]
+			n = 0
+			more = 6
+		}' "$log" | cut -c 1-160)
+	failures+=("${lines[@]}")
+	sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1) || return
+	add_sum "$sum"
 }
 
 # try NAME COMMAND...: a test of ours is whether the command succeeds.
@@ -40,14 +64,12 @@ check_kernel() {
 	"$top/tools/vm/vm" run --kernel "$release" --timeout "${FERRY_TIMEOUT:-1500}" \
 		--log "$top/build/check-$release.kernel" -- "$top/selftests/run.sh" | tee "$log" ||
 		status=$?
-	sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1) || :
-	add_sum "$sum"
+	tally || result 1 "the selftests came to their end on $release"
 	case $status in
 	0) ;;
 	124 | 125) result 1 "the machine ended well" ;;
 	*) [[ $sum =~ \ [1-9][0-9]*\ failed ]] || result 1 "exit status $status" ;;
 	esac
-	[ -n "$sum" ] || result 1 "the selftests came to their end on $release"
 }
 
 # The debug kernel takes ten minutes to build, once; see check-debug.sh. It looks
@@ -58,8 +80,7 @@ check_debug() {
 
 	step "the debug kernel"
 	"$top/tools/check-debug.sh" -n | tee "$log" || status=$?
-	sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1) || :
-	add_sum "$sum"
+	tally || :
 	((status == 0)) || [[ $sum =~ \ [1-9][0-9]*\ failed ]] ||
 		result 1 "check-debug.sh came to its end (status $status)"
 }
@@ -78,9 +99,7 @@ FERRY_KDIRS=$(printf '/lib/modules/%s/build ' "${releases[@]}" | sed 's/ $//')
 export FERRY_KDIRS
 status=0
 "$top/tools/gates.sh" "${gates[@]}" 2>&1 | tee "$log" || status=$?
-sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1) || :
-add_sum "$sum"
-[ -n "$sum" ] || result 1 "the static checks came to their end (status $status)"
+tally || result 1 "the static checks came to their end (status $status)"
 
 step "building the tests"
 try "the selftests build" make -s -C "$top/selftests" || :
@@ -88,7 +107,7 @@ try "the programs in README.md build" "$top/tools/examples.sh" build || :
 step "the machine"
 status=0
 "$top/tools/vm/test.sh" --kernel "${releases[0]}" | tee "$log" || status=$?
-add_sum "$(tail -n 1 "$log")"
+tally || :
 ((status == 0 || failed > 0)) || result 1 "the machine's tests ended with status $status"
 for release in "${releases[@]}"; do
 	check_kernel "$release"
@@ -96,4 +115,8 @@ done
 check_debug
 
 step "sum for ${releases[*]} and the debug kernel"
+# Again at the end, as whoever sees only that must see them.
+if ((failed)); then
+	printf '%s\n' "${failures[@]}" | awk '/^in: / { step = $0; next } step { print step; step = "" } 1'
+fi
 finish
