@@ -23,6 +23,23 @@ bool ft_have(int domain, int type)
 	return true;
 }
 
+bool ft_have_option(int level, int option)
+{
+	bool have;
+	int fd;
+
+	/* All others exist in every configuration. */
+	if (level != SOL_SOCKET ||
+	    (option != SO_BUSY_POLL && option != SO_PREFER_BUSY_POLL &&
+	     option != SO_BUSY_POLL_BUDGET && option != SO_INCOMING_NAPI_ID))
+		return true;
+	/* INET tells: AF_FERRY must not hide by refusing what there is. */
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	have = ft_getint(fd, SO_BUSY_POLL) >= 0;
+	ft_close(&fd);
+	return have;
+}
+
 bool ft_kernel_before(int major, int minor)
 {
 	struct utsname name;

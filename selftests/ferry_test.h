@@ -95,6 +95,9 @@ struct ft_addr {
 /* Whether the running kernel has the family (and the type). */
 bool ft_have(int domain, int type);
 
+/* Whether the running kernel is built with what the option is about. */
+bool ft_have_option(int level, int option);
+
 /* Whether the running kernel is older than @major.@minor. */
 bool ft_kernel_before(int major, int minor);
 
@@ -270,6 +273,13 @@ do {									\
 	if (!ft_have((_domain), (_type)))				\
 		SKIP(return, "no socket of family %d, type %d here",	\
 		     (_domain), (_type));				\
+} while (0)
+
+/* Skips where the kernel is built without what the option is about. */
+#define FT_NEED_OPTION(_level, _option)					\
+do {									\
+	if (!ft_have_option((_level), (_option)))			\
+		SKIP(return, "the kernel has no option %d", (_option));	\
 } while (0)
 
 /*

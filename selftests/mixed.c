@@ -432,7 +432,9 @@ static bool recv_one(struct side *side)
 
 	if (n < 0)
 		side->wrong = strerror(errno);
-	if (n > 0)
+	if (n > 0 && side->way->fn == recv_splice)
+		stress_check_spliced(&side->got, &side->kind, buf, n);
+	else if (n > 0)
 		stress_check(&side->got, side->kind.type, buf, n, true);
 	return n > 0;
 }

@@ -12,10 +12,14 @@
 
 #define FEW		10
 #define BATCH		100
-#define BATCHES		41
+#define BATCHES		101
 
-/* Percent by which a measurement may exceed the other. */
-#define LIMIT		20
+/*
+ * How many times the cost among few the cost among many may be. Time tells no more:
+ * what caches and the host make of 100,000 sockets differs by machine (1.9 was seen),
+ * and the bench counts instructions. A search through all names costs thousands.
+ */
+#define LIMIT		10
 
 FIXTURE(scale)
 {
@@ -76,19 +80,6 @@ static int64_t now_ns(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static int compare(const void *one, const void *other)
-{
-	int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
-
-	return a < b ? -1 : a > b;
-}
-
-static int64_t median(int64_t *value, int n)
-{
-	qsort(value, n, sizeof(*value), compare);
-	return value[n / 2];
-}
-
 /* Binds and listens until @n names are there. */
 static bool fill(int type, int *fd, int *bound, int n)
 {
@@ -114,18 +105,17 @@ struct cost {
 };
 
 /*
- * Nanoseconds of one bind and of one connect to the first @targets names, as
- * medians over batches: what the machine does beside this shows in a few of
- * them. Negative on failure.
+ * Nanoseconds of one bind and of one connect to the first @targets names, from the
+ * quickest of many batches: whatever the machine and its host do beside this can
+ * only add to one. Negative on failure.
  */
 static struct cost measure(int type, const int *fd, int targets)
 {
-	int64_t binds[BATCHES], connects[BATCHES];
-	struct cost failed = { -1, -1 };
+	struct cost least = { INT64_MAX, INT64_MAX }, failed = { -1, -1 };
 	static struct ft_addr addr[BATCH];
 	unsigned int state = 1;
+	int64_t start, took;
 	int own[BATCH];
-	int64_t start;
 	int batch, i, n;
 
 	for (batch = 0; batch < BATCHES; batch++) {
@@ -137,7 +127,9 @@ static struct cost measure(int type, const int *fd, int targets)
 		for (i = 0; i < BATCH; i++)
 			if (bind(own[i], &addr[i].sa, addr[i].len))
 				return failed;
-		binds[batch] = now_ns() - start;
+		took = (now_ns() - start) / BATCH;
+		if (took < least.bind)
+			least.bind = took;
 		for (i = 0; i < BATCH; i++) {
 			ft_close(&own[i]);
 			own[i] = socket(AF_FERRY, type, 0);
@@ -148,7 +140,9 @@ static struct cost measure(int type, const int *fd, int targets)
 		for (i = 0; i < BATCH; i++)
 			if (connect(own[i], &addr[i].sa, addr[i].len))
 				return failed;
-		connects[batch] = now_ns() - start;
+		took = (now_ns() - start) / BATCH;
+		if (took < least.connect)
+			least.connect = took;
 		for (i = 0; i < BATCH; i++) {
 			ft_close(&own[i]);
 			n = atoi(strrchr(addr[i].ferry.sfy_name, '/') + 1);
@@ -158,27 +152,18 @@ static struct cost measure(int type, const int *fd, int targets)
 			ft_close(&own[i]);
 		}
 	}
-	return (struct cost){
-		.bind = median(binds, BATCHES) / BATCH,
-		.connect = median(connects, BATCHES) / BATCH,
-	};
+	return least;
 }
 
 static void report(struct __test_metadata *_metadata, const char *what,
 		   int64_t before, int64_t many, int64_t after)
 {
-	int64_t few = before < after ? before : after;
-	int64_t drift = before < after ? after : before;
+	int64_t few = before > after ? before : after;
 
 	TH_LOG("%s: %lld ns with few, %lld ns with many, %lld ns with few again; ratio %.2f",
 	       what, (long long)before, (long long)many, (long long)after,
 	       (double)many / few);
-	/* A machine that differs from itself by as much says nothing. */
-	if (drift * 100 > few * (100 + LIMIT / 2)) {
-		TH_LOG("%s: not stable here, not judged", what);
-		return;
-	}
-	EXPECT_LE(many * 100, drift * (100 + LIMIT));
+	EXPECT_LE(many, few * LIMIT);
 }
 
 TEST_F_TIMEOUT(scale, F03_cost_of_a_name_among_many, FT_SLOW_S)

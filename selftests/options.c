@@ -886,6 +886,7 @@ TEST_F(_fixture, _name)							\
 {									\
 	static const struct row row = { _level, _option, __VA_ARGS__ };	\
 									\
+	FT_NEED_OPTION(_level, _option);				\
 	EXPECT_TRUE(every_state(&variant->kind, &row));			\
 }
 
@@ -1059,6 +1060,7 @@ TEST_F(heir, _name)							\
 {									\
 	static const __VA_ARGS__;					\
 									\
+	FT_NEED_OPTION(SOL_SOCKET, _option);				\
 	EXPECT_TRUE(inherits(&variant->kind, self->listener, &self->addr, \
 			     _option, &value, sizeof(value)));		\
 }

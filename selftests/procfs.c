@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <sched.h>
 #include <netinet/tcp.h>
+#include <sys/utsname.h>
 
 /* Runs in a child, so that the namespace of the test stays. */
 static long sysctl_in(const char *ns, const char *name, const char *text)
@@ -184,17 +185,25 @@ TEST_F(core, P04_optmem_max_bounds_a_filter)
 	free(code);
 }
 
-/* Lines about the family in the kernel's log, from where @fd stands. */
+/*
+ * Lines about the family in the kernel's log, from where @fd stands. Not those of
+ * a checker's report, which fails the whole run: they have the module in brackets,
+ * and the kernel's release, which may be named after the family.
+ */
 static int log_lines(int fd)
 {
+	struct utsname name;
 	char line[8192];
 	int n = 0;
 	ssize_t len;
 
+	if (uname(&name))
+		return -1;
 	while ((len = read(fd, line, sizeof(line) - 1)) > 0 ||
 	       (len < 0 && errno == EPIPE)) {
 		line[len > 0 ? len : 0] = '\0';
-		n += strstr(line, "ferry") || strstr(line, "FERRY");
+		if (!strstr(line, "[ferry]") && !strstr(line, name.release))
+			n += strstr(line, "ferry") || strstr(line, "FERRY");
 	}
 	return n;
 }

@@ -25,7 +25,11 @@ static inline int group_flag(int fd, int on)
 	return setsockopt(fd, SOL_FERRY, FERRY_REUSEPORT, &on, sizeof(on));
 }
 
-/* A further member of the group at @addr, or its first when addr->len is 0. */
+/*
+ * A further member of the group at @addr, or its first when addr->len is 0. Its
+ * queue has room for all that a test makes: who waits for a place when the member
+ * closes is refused, and a member may not run for as long as the host likes.
+ */
 static inline int group_join(const struct ft_kind *kind, struct ft_addr *addr)
 {
 	int fd = socket(kind->domain, kind->type, 0);
@@ -35,7 +39,7 @@ static inline int group_join(const struct ft_kind *kind, struct ft_addr *addr)
 	if (group_flag(fd, 1) ||
 	    (addr->len ? bind(fd, &addr->sa, addr->len) :
 			 ft_bind_new(fd, kind->domain, addr)) ||
-	    (kind->type != SOCK_DGRAM && listen(fd, 128)))
+	    (kind->type != SOCK_DGRAM && listen(fd, 4096)))
 		ft_close(&fd);
 	return fd;
 }

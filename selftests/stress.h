@@ -141,6 +141,20 @@ static inline void stress_check(struct stress_tally *tally, int type,
 	}
 }
 
+/*
+ * The same for what splice() took. TCP lets go of the socket between two
+ * buffers of one call, and other readers take bytes there.
+ */
+static inline void stress_check_spliced(struct stress_tally *tally,
+					const struct ft_kind *kind,
+					const unsigned char *buf, size_t len)
+{
+	size_t part = kind->domain == AF_INET ? 1 : len, i;
+
+	for (i = 0; i < len; i += part)
+		stress_check(tally, kind->type, buf + i, part, true);
+}
+
 /* Adds up what several readers received of one queue. */
 static inline void stress_add(struct stress_tally *to,
 			      const struct stress_tally *from)

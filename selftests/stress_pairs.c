@@ -230,8 +230,7 @@ static void call_splice(struct party *party)
 	if (read(party->pipe[0], buf, n) != n)
 		party->unexpected = EIO;
 	else
-		stress_check(&party->got, party->round->kind->type, buf, n,
-			     true);
+		stress_check_spliced(&party->got, party->round->kind, buf, n);
 }
 
 static void call_accept(struct party *party)
