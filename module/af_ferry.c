@@ -189,23 +189,6 @@ static int ferry_getname(struct socket *sock, struct sockaddr *uaddr, int peer)
 	return len;
 }
 
-/**
- * ferry_stream_queued() - bytes that wait to be read on a byte stream
- * @fs: receiver
- *
- * Return: 0 as well when it is released and nobody will read them.
- */
-unsigned long ferry_stream_queued(const struct ferry_sock *fs)
-{
-	unsigned long read;
-
-	if (READ_ONCE(fs->dead))
-		return 0;
-	/* In this order: the reader never overtakes the writer. */
-	read = smp_load_acquire(&fs->read);
-	return READ_ONCE(fs->written) - read;
-}
-
 static int ferry_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 {
 	struct sock *sk = sock->sk;
@@ -224,8 +207,8 @@ static int ferry_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 		if (ferry_connected(sk))
 			n = ferry_stream_queued(cmd == SIOCINQ ?
 						fs : ferry_sk(fs->peer));
-		if (cmd == SIOCINQ)
-			n = ferry_urg_inq(sk, n);
+		if (cmd == SIOCINQ && unlikely(READ_ONCE(fs->urg_state)))
+			n = ferry_urg_inq(sk);
 	} else if (cmd == SIOCINQ) {
 		n = ferry_record_next_len(sk);
 	} else {

@@ -42,14 +42,15 @@ static void ferry_buf_ctor(void *obj)
  * ferry_buf_alloc() - make an empty buffer
  * @sk: the sender that asks
  * @want: bytes it would like to fit
+ * @max: more memory it may not take, if there is a class so small
  *
- * The buffer holds @want bytes, or as many as the largest class does.
+ * The buffer holds @want bytes, or as many as the largest class does that may be.
  * It belongs to the caller, with one reference, and is charged to nobody.
  *
  * Context: process, may sleep.
  * Return: the buffer, or NULL without memory.
  */
-struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want)
+struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want, size_t max)
 {
 	struct ferry_buf *buf;
 	unsigned int i;
@@ -58,6 +59,8 @@ struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want)
 	for (i = 0; i < ARRAY_SIZE(ferry_buf_classes) - 1; i++)
 		if (want <= ferry_buf_classes[i].size)
 			break;
+	while (unlikely(ferry_buf_classes[i].size > max) && i)
+		i--;
 
 	buf = kmem_cache_alloc(ferry_buf_caches[i], sk->sk_allocation);
 	if (!buf)
@@ -205,6 +208,15 @@ void ferry_buf_put_list(struct ferry_buf *buf)
 	}
 }
 
+/* Let no sender publish any more. */
+static void ferry_queue_end(struct ferry_sock *fs)
+{
+	lockdep_assert_held(&fs->lock);
+
+	if (fs->sk.sk_type == SOCK_STREAM)
+		set_bit(FERRY_STREAM_END_BIT, &fs->written);
+}
+
 /**
  * ferry_queue_purge() - @sk is being released: drop what is unread
  * @sk: a socket nobody reads any more
@@ -228,7 +240,9 @@ bool ferry_queue_purge(struct sock *sk)
 	buf = fs->head;
 	unread = buf;
 	if (sk->sk_type == SOCK_STREAM) {
-		unread = READ_ONCE(fs->written) != fs->read;
+		/* Who sends from here on fails: all others are counted. */
+		ferry_queue_end(fs);
+		unread = (READ_ONCE(fs->written) - fs->read) / 2;
 		last = fs->finished ? NULL : fs->tail;
 	}
 	if (last) {
@@ -243,7 +257,8 @@ bool ferry_queue_purge(struct sock *sk)
 	reset = ferry_connects(sk) && fs->peer &&
 		(unread || (sock_flag(sk, SOCK_LINGER) && !sk->sk_lingertime));
 	if (reset)
-		WRITE_ONCE(fs->peer->sk_err, ECONNRESET);
+		/* Pairs with ferry_error(). */
+		smp_store_release(&fs->peer->sk_err, ECONNRESET);
 	WRITE_ONCE(fs->dead, 1);
 	/* After @dead: who finds that nobody reads finds out why. */
 	ferry_set_shutdown(sk, SHUTDOWN_MASK);
@@ -263,6 +278,26 @@ bool ferry_queue_purge(struct sock *sk)
 }
 
 /**
+ * ferry_queue_shutdown() - a connection is shut down
+ * @sk: socket that says so; the caller holds lock_sock()
+ * @to: who receives what no longer comes: @sk, or its peer
+ * @mask: what @sk has shut down now
+ *
+ * Under the lock that senders publish under: what is not queued now never will be.
+ */
+void ferry_queue_shutdown(struct sock *sk, struct sock *to, u8 mask)
+{
+	struct ferry_sock *fs = ferry_sk(to);
+
+	sock_owned_by_me(sk);
+
+	spin_lock(&fs->lock);
+	ferry_queue_end(fs);
+	ferry_set_shutdown(sk, sk->sk_shutdown | mask);
+	spin_unlock(&fs->lock);
+}
+
+/**
  * ferry_queue_finish() - nothing will ever be sent to @sk again
  * @sk: the peer of a stream that is being released
  */
@@ -272,6 +307,7 @@ void ferry_queue_finish(struct sock *sk)
 	struct ferry_buf *buf = NULL;
 
 	spin_lock(&fs->lock);
+	ferry_queue_end(fs);
 	fs->finished = 1;
 	if (fs->dead)
 		swap(buf, fs->head);

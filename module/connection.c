@@ -488,6 +488,7 @@ static void ferry_unlisten(struct ferry_sock *fs)
 	fs->urg_at = 0;
 	fs->urg_drop = 0;
 	fs->urg_byte = 0;
+	fs->missed = 0;
 	atomic_set(&fs->zerocopy_calls, 0);
 	WRITE_ONCE(fs->urg_state, FERRY_URG_NONE);
 }
@@ -728,8 +729,7 @@ static bool ferry_lingered(struct sock *sk, struct sock *peer)
 	if (READ_ONCE(ferry_sk(peer)->dead))
 		return true;
 	if (sk->sk_type == SOCK_STREAM)
-		return READ_ONCE(ferry_sk(peer)->read) ==
-		       READ_ONCE(ferry_sk(peer)->written);
+		return !ferry_stream_queued(ferry_sk(peer));
 	/* Empty records too. */
 	return !sk_wmem_alloc_get(sk);
 }
@@ -845,11 +845,16 @@ int ferry_shutdown(struct socket *sock, int how)
 		}
 		break;
 	case TCP_ESTABLISHED:
-		ferry_set_shutdown(sk, sk->sk_shutdown | how);
-		if (ferry_connects(sk))
+		if (ferry_connects(sk)) {
 			peer = ferry_sk(sk)->peer;
-		else
+			if (how & RCV_SHUTDOWN)
+				ferry_queue_shutdown(sk, sk, RCV_SHUTDOWN);
+			if (how & SEND_SHUTDOWN)
+				ferry_queue_shutdown(sk, peer, SEND_SHUTDOWN);
+		} else {
+			ferry_set_shutdown(sk, sk->sk_shutdown | how);
 			wake_up_interruptible_all(&ferry_sk(sk)->senders);
+		}
 		band = ferry_shutdown_band(sk, peer, how);
 		break;
 	default:

@@ -85,7 +85,7 @@ static u64 ferry_diag_total(struct sock *sk, u32 *records)
 
 	*records = 0;
 	if (sk->sk_type == SOCK_STREAM)
-		return READ_ONCE(fs->written);
+		return READ_ONCE(fs->written) / 2;
 
 	spin_lock(&fs->lock);
 	/* What a reader put back was counted again. */

@@ -255,18 +255,22 @@ enum ferry_urg {
  * @send_lock) and one consumer (under @recv_lock); they meet in @written and
  * @read alone. On records everything is guarded by @lock.
  *
+ * Positions in a byte stream are bytes since the socket was made, times two: bit
+ * 0 of @written is FERRY_STREAM_END.
+ *
  * @head: first buffer; the consumer's
- * @read: byte stream: bytes consumed since the socket was made; the consumer's,
- *	published with release after the last touch of a buffer. Records: how
- *	often a reader put one back, so that @written counted it again
- * @urg_at: position of the urgent byte, counted as @written; guarded by @lock
+ * @read: byte stream: position of the reader; the consumer's, published with
+ *	release after the last touch of a buffer. Records: how often a reader
+ *	put one back, so that @written counted it again
+ * @urg_at: position of the urgent byte; guarded by @lock
  * @urg_drop: position up to which older urgent bytes are to be left out, when it
  *	lies ahead of @read; guarded by @lock
  * @urg_state: enum ferry_urg; guarded by @lock
  * @urg_byte: the urgent byte; guarded by @lock
+ * @missed: a reader that may not wait for @recv_lock went without; any context
  * @tail: last buffer; the producer's
- * @written: bytes (byte stream) or records queued since the socket was made; the
- *	producer's, published with release
+ * @written: position of the writer (byte stream), or records queued since the
+ *	socket was made; the producer's, published with release
  */
 struct ferry_sock {
 	struct sock		sk;
@@ -289,6 +293,7 @@ struct ferry_sock {
 			unsigned long		urg_drop;
 			u8			urg_state;
 			u8			urg_byte;
+			u8			missed;
 			atomic_t		zerocopy_calls;
 		};
 		struct sock			*child;
@@ -436,15 +441,53 @@ static inline bool ferry_send_closed(const struct sock *sk,
 static inline bool ferry_recv_closed(const struct sock *sk,
 				     const struct sock *peer)
 {
-	return (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
+	return (ferry_shutdown_mask(sk) & RCV_SHUTDOWN) ||
 	       (ferry_shutdown_mask(peer) & SEND_SHUTDOWN);
+}
+
+/*
+ * In @written: nothing more is ever queued. It is set for good, under @lock, by who
+ * shuts down or releases either end. A sender publishes with compare and swap, or
+ * under @lock: so none publishes after it, and who has seen it has seen all bytes.
+ */
+#define FERRY_STREAM_END_BIT	0
+#define FERRY_STREAM_END	BIT(FERRY_STREAM_END_BIT)
+
+/* ferry_stream_ended() - is what @fs was sent so far all it will ever get? */
+static inline bool ferry_stream_ended(const struct ferry_sock *fs)
+{
+	/* Pairs with ferry_queue_end() and what the ends did before. */
+	return smp_load_acquire(&fs->written) & FERRY_STREAM_END;
+}
+
+/**
+ * ferry_stream_queued() - bytes that wait to be read on a byte stream
+ * @fs: receiver
+ *
+ * Return: 0 as well when it is released and nobody will read them.
+ */
+static inline unsigned long ferry_stream_queued(const struct ferry_sock *fs)
+{
+	unsigned long read;
+
+	if (READ_ONCE(fs->dead))
+		return 0;
+	/* In this order: the reader never overtakes the writer. */
+	read = smp_load_acquire(&fs->read);
+	return (READ_ONCE(fs->written) - read) / 2;
+}
+
+/* ferry_error() - the pending error, which what was queued before it comes before */
+static inline int ferry_error(const struct sock *sk)
+{
+	/* Pairs with ferry_queue_purge(). */
+	return smp_load_acquire(&sk->sk_err);
 }
 
 /* af_ferry.c */
 extern struct proto ferry_proto;
 struct sock *ferry_sock_alloc(struct net *net, struct socket *sock, int type,
 			      int kern);
-unsigned long ferry_stream_queued(const struct ferry_sock *fs);
 
 /* socklist.c */
 void ferry_socklist_add(struct sock *sk);
@@ -505,6 +548,7 @@ size_t ferry_pages_copy_to(const struct ferry_buf *buf, size_t off, size_t n,
 struct page *ferry_pages_find(const struct ferry_buf *buf, size_t off,
 			      size_t *len, size_t *page_off);
 void ferry_pages_iter(const struct ferry_buf *buf, struct iov_iter *iter);
+void ferry_pages_put(struct ferry_buf *buf);
 void ferry_pages_return(struct ferry_buf *buf);
 
 /* Flags of messages whose pages may be lent. */
@@ -527,7 +571,7 @@ static inline size_t ferry_buf_copy_to(const struct ferry_buf *buf, size_t off,
 }
 
 /* buffer.c */
-struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want);
+struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want, size_t max);
 struct ferry_buf *ferry_buf_share(struct ferry_buf *buf);
 void ferry_buf_disown(struct ferry_buf *first);
 void ferry_buf_shrink(struct ferry_buf *buf, u32 bytes);
@@ -535,6 +579,7 @@ void ferry_buf_put(struct ferry_buf *buf);
 void ferry_buf_put_list(struct ferry_buf *buf);
 bool ferry_queue_purge(struct sock *sk);
 void ferry_queue_finish(struct sock *sk);
+void ferry_queue_shutdown(struct sock *sk, struct sock *to, u8 mask);
 int ferry_buf_init(void);
 void ferry_buf_exit(void);
 
@@ -812,14 +857,14 @@ ssize_t ferry_sendpage(struct socket *sock, struct page *page, int offset,
 		       size_t size, int flags);
 
 /* urgent.c */
-void ferry_urg_mark(struct ferry_sock *to, u8 byte);
+void ferry_urg_mark(struct ferry_sock *to, unsigned long at, u8 byte);
 void ferry_urg_signal(struct sock *sk);
 int ferry_urg_recv(struct sock *sk, struct msghdr *msg, size_t len, int flags);
 bool ferry_urg_dropped(struct ferry_sock *fs, size_t skip);
 long ferry_urg_ahead(struct ferry_sock *fs, size_t skip);
 void ferry_urg_passed(struct ferry_sock *fs);
-unsigned long ferry_urg_inq(struct sock *sk, unsigned long unread);
-unsigned long ferry_urg_readable(struct sock *sk, unsigned long unread);
+unsigned long ferry_urg_inq(struct sock *sk);
+unsigned long ferry_urg_readable(const struct sock *sk);
 bool ferry_urg_at_mark(struct sock *sk);
 bool ferry_urg_pending(struct sock *sk);
 
@@ -853,15 +898,19 @@ __poll_t ferry_poll(struct file *file, struct socket *sock,
 
 /*
  * Is nothing left at @peer that could be read? What is charged then goes away by
- * no read: a byte stream's last buffer, or what waits in the error queue.
+ * no read: a byte stream's last buffer, or what waits in the error queue. An urgent
+ * byte that only MSG_OOB reads may be left, one: they add up to what has no bound.
  */
 static inline bool ferry_drained(const struct sock *peer)
 {
 	const struct ferry_sock *pfs = ferry_sk(peer);
+	unsigned long unread;
 
 	if (peer->sk_type != SOCK_STREAM)
 		return !READ_ONCE(pfs->head);
-	return READ_ONCE(pfs->written) == READ_ONCE(pfs->read);
+	unread = ferry_stream_queued(pfs);
+	return !unread || (unread == 1 && READ_ONCE(pfs->urg_state) &&
+			   !ferry_urg_readable(peer));
 }
 
 /*
@@ -905,29 +954,54 @@ static inline bool ferry_has_room(const struct sock *sk, const struct sock *peer
 	return ferry_sender_room(sk, peer, 1) && ferry_receiver_room(peer, 1);
 }
 
+/* ferry_stream_limit() - how many bytes may @sk have unread at @peer? */
+static inline size_t ferry_stream_limit(const struct sock *sk,
+					const struct sock *peer)
+{
+	return min(READ_ONCE(sk->sk_sndbuf), READ_ONCE(peer->sk_rcvbuf));
+}
+
+/*
+ * ferry_stream_whole() - how much is queued whole or not at all: what AF_UNIX
+ * queues as one piece, as far as the receiver takes so much
+ */
+static inline size_t ferry_stream_whole(const struct sock *sk,
+					const struct sock *peer)
+{
+	return min3(SZ_32K, READ_ONCE(sk->sk_sndbuf) / 2,
+		    READ_ONCE(peer->sk_rcvbuf));
+}
+
 /**
  * ferry_writable() - is there enough room that a waiting sender should go on?
  * @sk: sender
  * @peer: receiver, or NULL to ask for the sender's own buffer only (DGRAM)
  *
  * Half of both buffers is free, so that a sender which outruns its reader is
- * woken once for many buffers, or nothing is left that could be read.
+ * woken once for many buffers, and any message that a byte stream queues whole has
+ * room; or nothing is left that could be read.
  *
  * Return: true if so.
  */
 static inline bool ferry_writable(const struct sock *sk, const struct sock *peer)
 {
-	return ferry_sender_room(sk, peer, 2) &&
-	       (!peer || ferry_receiver_room(peer, 2));
+	if (!ferry_sender_room(sk, peer, 2) ||
+	    (peer && !ferry_receiver_room(peer, 2)))
+		return false;
+	return sk->sk_type != SOCK_STREAM || ferry_drained(peer) ||
+	       ferry_stream_queued(ferry_sk(peer)) + ferry_stream_whole(sk, peer) <=
+	       ferry_stream_limit(sk, peer);
 }
 
-/* Is there anybody to tell of what was queued at @sk? */
+/*
+ * Is there anybody to tell of what was queued at @sk? To be called after a full
+ * barrier, which pairs with ferry_await() and ferry_poll(): they see the data or we
+ * them.
+ */
 static inline bool ferry_watched(const struct sock *sk)
 {
 	const struct ferry_sock *fs = ferry_sk(sk);
 
-	/* Pairs with ferry_await() and ferry_poll(): they see the data or we them. */
-	smp_mb();
 	return READ_ONCE(fs->waiting) || READ_ONCE(fs->polled) ||
 	       sock_flag(sk, SOCK_FASYNC);
 }
@@ -948,6 +1022,7 @@ static inline void ferry_await(struct sock *sk)
 static inline void ferry_stream_ready(struct sock *sk, struct sock *peer)
 {
 	sk_incoming_cpu_update(sk);
+	/* After the barrier of ferry_stream_publish(). */
 	if (unlikely(ferry_watched(sk)))
 		ferry_wake_stream(sk, peer);
 }
@@ -958,6 +1033,8 @@ static inline void ferry_stream_ready(struct sock *sk, struct sock *peer)
  */
 static inline void ferry_record_ready(struct sock *sk)
 {
+	/* Pairs with ferry_await() and ferry_poll(). */
+	smp_mb();
 	if (unlikely(ferry_watched(sk)))
 		ferry_wake_reader(sk);
 }

@@ -166,7 +166,7 @@ struct ferry_buf *ferry_pages_lend(struct sock *sk, struct iov_iter *iter,
 	struct ferry_buf *buf;
 
 	max = iov_iter_npages(iter, min_t(unsigned int, max, FERRY_PAGES_MAX));
-	buf = ferry_buf_alloc(sk, max * sizeof(struct bio_vec));
+	buf = ferry_buf_alloc(sk, max * sizeof(struct bio_vec), SIZE_MAX);
 	if (!buf)
 		return NULL;
 
@@ -253,23 +253,34 @@ void ferry_pages_iter(const struct ferry_buf *buf, struct iov_iter *iter)
 }
 
 /**
- * ferry_pages_return() - give back what a buffer was lent, and tell the sender
+ * ferry_pages_put() - give back the pages of a buffer
  * @buf: buffer whose payload nobody will read again; it has none afterwards
  *
- * The pages' part of the charge goes with them. May be called again.
+ * Their part of the charge goes with them. May be called again.
+ *
+ * Context: any.
+ */
+void ferry_pages_put(struct ferry_buf *buf)
+{
+	unsigned int i, n = 0;
+
+	if (!buf->paged || !buf->segs)
+		return;
+	for (i = 0; i < buf->segs; i++)
+		n += ferry_seg_put(ferry_segs(buf) + i);
+	buf->segs = 0;
+	ferry_buf_shrink(buf, n * PAGE_SIZE);
+}
+
+/**
+ * ferry_pages_return() - give back what a buffer was lent, and tell the sender
+ * @buf: as for ferry_pages_put()
  *
  * Context: any.
  */
 void ferry_pages_return(struct ferry_buf *buf)
 {
-	unsigned int i, n = 0;
-
-	if (buf->paged && buf->segs) {
-		for (i = 0; i < buf->segs; i++)
-			n += ferry_seg_put(ferry_segs(buf) + i);
-		buf->segs = 0;
-		ferry_buf_shrink(buf, n * PAGE_SIZE);
-	}
+	ferry_pages_put(buf);
 	if (buf->uarg) {
 		ferry_zerocopy_put(buf->uarg);
 		buf->uarg = NULL;

@@ -31,9 +31,8 @@ bool ferry_readable(struct sock *sk, const struct sock *peer)
 	if (sk->sk_type != SOCK_STREAM)
 		return READ_ONCE(fs->head);
 
-	avail = READ_ONCE(fs->written) - READ_ONCE(fs->read);
-	if (unlikely(READ_ONCE(fs->urg_state)))
-		avail = ferry_urg_readable(sk, avail);
+	avail = unlikely(READ_ONCE(fs->urg_state)) ? ferry_urg_readable(sk) :
+						     ferry_stream_queued(fs);
 	if (!avail)
 		return false;
 	if (likely(avail >= READ_ONCE(sk->sk_rcvlowat)))

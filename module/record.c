@@ -24,7 +24,7 @@ static struct ferry_buf *ferry_record_fill(struct sock *sk, struct msghdr *msg,
 	struct ferry_buf *buf;
 	size_t n;
 
-	buf = ferry_buf_alloc(sk, len);
+	buf = ferry_buf_alloc(sk, len, SIZE_MAX);
 	if (unlikely(!buf))
 		return ERR_PTR(-ENOMEM);
 	n = min_t(size_t, len, buf->cap);
@@ -188,7 +188,7 @@ static int ferry_record_own(struct sock *sk, struct ferry_buf *first)
 
 	if (first->uarg)
 		uarg_to_msgzc(first->uarg)->zerocopy = 0;
-	ferry_pages_return(first);
+	ferry_pages_put(first);
 	first->len = 0;
 	first->eor = 0;
 	first->next = copy;
@@ -208,7 +208,7 @@ static int ferry_record_queue(struct sock *sk, struct sock *to,
 	spin_lock(&tfs->lock);
 	if (unlikely(tfs->dead))
 		err = ferry_connects(sk) ? -EPIPE : -ECONNREFUSED;
-	else if (unlikely(READ_ONCE(to->sk_shutdown) & RCV_SHUTDOWN))
+	else if (unlikely(ferry_send_closed(sk, to)))
 		err = -EPIPE;
 	else if (unlikely(tfs->peer && tfs->peer != sk))
 		err = -EPERM;
@@ -767,13 +767,20 @@ static int ferry_record_wait(struct sock *sk, struct sock *peer,
 
 	closed = (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
 		 (peer && ferry_recv_closed(sk, peer));
-	/* In this order: who closes sets the error before. */
-	err = sock_error(sk);
-	if (err)
-		return err;
+	/*
+	 * In this order: who closes sets the error before, and what was queued
+	 * before either is read before it.
+	 */
+	err = ferry_error(sk);
+	if (READ_ONCE(ferry_sk(sk)->written) != seen)
+		return 1;
+	if (err) {
+		err = sock_error(sk);
+		if (err)
+			return err;
+	}
 	if (closed)
-		/* What was queued before the end is read before the end. */
-		return READ_ONCE(ferry_sk(sk)->written) != seen;
+		return 0;
 	if (!*timeo)
 		return -EAGAIN;
 

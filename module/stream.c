@@ -24,6 +24,68 @@
 /* How much of a buffer size may one buffer take, so that room comes in steps. */
 #define FERRY_STREAM_STEPS	4
 
+/*
+ * Take the lock of one side of a stream: its holder may be stalled in a copy, so
+ * who waits can be interrupted and who must not wait (@timeo 0) does not.
+ */
+static int ferry_stream_lock(struct mutex *lock, long timeo)
+{
+	if (!timeo)
+		return mutex_trylock(lock) ? 0 : -EAGAIN;
+	return mutex_lock_interruptible(lock) ? sock_intr_errno(timeo) : 0;
+}
+
+/*
+ * Take the lock for a send. Who may not wait for it is told when it is free, as
+ * if it had found no room.
+ */
+static int ferry_stream_lock_send(struct ferry_sock *fs, long timeo)
+{
+	int err = ferry_stream_lock(&fs->send_lock, timeo);
+
+	if (likely(!err) || timeo)
+		return err;
+	WRITE_ONCE(fs->nospace, 1);
+	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, &fs->sk);
+	/* Pairs with ferry_stream_unlock_send(). */
+	smp_mb();
+	return ferry_stream_lock(&fs->send_lock, 0);
+}
+
+static void ferry_stream_unlock_send(struct ferry_sock *fs)
+{
+	mutex_unlock(&fs->send_lock);
+	/* The mutex ends with an atomic. */
+	smp_mb__after_atomic();
+	if (unlikely(READ_ONCE(fs->nospace)))
+		ferry_wake_writer(&fs->sk, fs->peer);
+}
+
+/* The same for a receive: who goes without is told when data is left. */
+static int ferry_stream_lock_recv(struct ferry_sock *fs, long timeo)
+{
+	int err = ferry_stream_lock(&fs->recv_lock, timeo);
+
+	if (likely(!err) || timeo)
+		return err;
+	WRITE_ONCE(fs->missed, 1);
+	/* Pairs with ferry_stream_unlock_recv(). */
+	smp_mb();
+	return ferry_stream_lock(&fs->recv_lock, 0);
+}
+
+static void ferry_stream_unlock_recv(struct ferry_sock *fs)
+{
+	mutex_unlock(&fs->recv_lock);
+	/* A peek frees buffers too. Has a barrier. */
+	ferry_write_space(fs->peer, &fs->sk);
+	if (likely(!READ_ONCE(fs->missed)))
+		return;
+	WRITE_ONCE(fs->missed, 0);
+	if (ferry_readable(&fs->sk, fs->peer))
+		ferry_wake_reader(&fs->sk);
+}
+
 static bool ferry_may_append(const struct ferry_buf *buf,
 			     const struct ferry_sender *from)
 {
@@ -34,100 +96,108 @@ static bool ferry_may_append(const struct ferry_buf *buf,
 }
 
 /**
- * struct ferry_piece - what a step of a send takes from the message
- * @iter: user memory
- * @left: bytes to take at most
- * @urgent: it is the one urgent byte
- * @final: with @left bytes taken the message is complete
- * @key: SOF_TIMESTAMPING_OPT_ID: the number that the last byte then has
- * @passed: a filter has seen it as one, and as one it is queued: there was room
+ * struct ferry_piece - of what a step of a send is made
+ * @iter: user memory; where it was when the step has failed
+ * @left: bytes that are still to be sent
+ * @whole: they are one step; otherwise it ends where a buffer does
+ * @urgent: the last of them is the urgent byte
+ * @final: with them the message is complete
+ * @passed: a filter has seen them, after there was room
  * @lend: refer to the pages in place of copying
+ * @key: SOF_TIMESTAMPING_OPT_ID: the number that the last of them has
  * @uarg: notification of MSG_ZEROCOPY, or NULL
  */
 struct ferry_piece {
 	struct iov_iter	*iter;
 	size_t		left;
+	bool		whole;
 	bool		urgent;
 	bool		final;
-	u32		key;
 	bool		passed;
 	bool		lend;
+	u32		key;
 	struct ubuf_info *uarg;
 };
 
-/* The bytes are in place: let the reader have them. */
-static void ferry_stream_publish(struct ferry_sock *to, const u8 *data, size_t n,
-				 const struct ferry_piece *piece)
+/**
+ * struct ferry_step - what a step queues, all of it or nothing
+ * @len: its bytes
+ * @appended: how many of them lie behind those of the last buffer
+ * @ends: they are all that was left
+ * @first: new buffers with the rest, or NULL
+ * @last: the last of these
+ */
+struct ferry_step {
+	size_t			len;
+	size_t			appended;
+	bool			ends;
+	struct ferry_buf	*first;
+	struct ferry_buf	*last;
+};
+
+/*
+ * The bytes are in place: let the reader have them. Fails when the stream has
+ * ended: who ends it sets a bit of the very word.
+ */
+static bool ferry_stream_publish(struct ferry_sock *to, unsigned long written,
+				 size_t n)
 {
-	if (unlikely(piece->urgent))
-		ferry_urg_mark(to, *data);
-	/* Pairs with ferry_stream_avail(). */
-	smp_store_release(&to->written, to->written + n);
-	if (unlikely(piece->urgent))
-		ferry_urg_signal(&to->sk);
+	/* Pairs with ferry_stream_avail(); a full barrier for ferry_watched(). */
+	return cmpxchg(&to->written, written, written + 2 * n) == written;
 }
 
 /* Make room in a buffer that is completely read. */
-static void ferry_stream_rewind(struct ferry_sock *to, struct ferry_buf *buf)
+static void ferry_stream_rewind(struct ferry_buf *buf)
 {
-	/* Pairs with ferry_stream_consume(): the reader is done with it. */
-	if (smp_load_acquire(&to->read) == to->written) {
-		buf->off = 0;
-		WRITE_ONCE(buf->len, 0);
-	}
+	buf->off = 0;
+	WRITE_ONCE(buf->len, 0);
 }
 
-/* Append to the last buffer. Returns the bytes taken, 0 if it has no room. */
-static ssize_t ferry_stream_append(struct ferry_sock *to,
-				   const struct ferry_piece *piece)
+/* How many bytes of a piece can be appended to the last buffer? */
+static size_t ferry_stream_spare(const struct ferry_sock *to,
+				 const struct ferry_piece *piece,
+				 const struct ferry_sender *from)
 {
-	struct ferry_buf *buf = to->tail;
-	u8 *data;
-	size_t n;
+	const struct ferry_buf *buf = to->tail;
 
-	ferry_stream_rewind(to, buf);
-	n = min_t(size_t, buf->cap - buf->len, piece->left);
-	if (!n)
+	if (!buf || !ferry_may_append(buf, from) ||
+	    unlikely(ferry_stamped(&to->sk) || piece->lend || piece->uarg))
 		return 0;
-
-	data = buf->data + buf->len;
-	n = ferry_copy_from(data, n, piece->iter);
-	if (unlikely(!n))
-		return -EFAULT;
-
-	WRITE_ONCE(buf->len, buf->len + n);
-	ferry_stream_publish(to, data, n, piece);
-	return n;
+	return buf->cap - buf->len;
 }
 
-/* Make a buffer of some of the message. */
+/* Make a buffer of some of the @n bytes. */
 static struct ferry_buf *ferry_stream_fill(struct sock *sk, struct ferry_sock *to,
-					   const struct ferry_piece *piece)
+					   const struct ferry_piece *piece,
+					   const struct ferry_sender *from,
+					   size_t limit, size_t n)
 {
-	unsigned long unread = to->written - READ_ONCE(to->read);
-	size_t want, n, step = min(READ_ONCE(sk->sk_sndbuf),
-				   READ_ONCE(to->sk.sk_rcvbuf)) /
-			       FERRY_STREAM_STEPS;
+	size_t step = limit / FERRY_STREAM_STEPS, want = n;
 	struct ferry_buf *buf;
 
 	if (unlikely(piece->lend)) {
-		buf = ferry_pages_lend(sk, piece->iter, piece->left,
+		buf = ferry_pages_lend(sk, piece->iter, n,
 				       max_t(size_t, step / PAGE_SIZE, 1));
 		if (buf)
 			return buf;
 	}
 
-	/* Grow with what waits: memory stays in proportion to the bytes unread. */
-	want = piece->left;
-	if (likely(!piece->uarg))
-		want = max_t(size_t, want, unread);
-	buf = ferry_buf_alloc(sk, min_t(size_t, want, step));
+	/*
+	 * One that is appended to grows with what waits: memory stays in
+	 * proportion to the bytes unread, and room comes in steps.
+	 */
+	if (likely(!piece->uarg && !from->rights && !ferry_wants_txstamp(from) &&
+		   !ferry_stamped(&to->sk)))
+		want = max_t(size_t, piece->left, ferry_stream_queued(to));
+	want = min(want, step);
+	if (piece->whole)
+		want = max(want, n);
+	buf = ferry_buf_alloc(sk, want, limit);
 	if (unlikely(!buf))
 		return ERR_PTR(-ENOMEM);
 
-	n = ferry_copy_from(buf->data, min_t(size_t, buf->cap, piece->left),
-			    piece->iter);
-	if (unlikely(!n)) {
+	n = min_t(size_t, buf->cap, n);
+	if (unlikely(ferry_copy_from(buf->data, n, piece->iter) != n)) {
 		ferry_buf_put(buf);
 		return ERR_PTR(-EFAULT);
 	}
@@ -135,144 +205,243 @@ static struct ferry_buf *ferry_stream_fill(struct sock *sk, struct ferry_sock *t
 	return buf;
 }
 
-/* Queue a new buffer. Returns the bytes taken. */
-static ssize_t ferry_stream_add(struct sock *sk, struct ferry_sock *to,
-				const struct ferry_piece *piece,
-				struct ferry_sender *from)
+/* Make the new buffers of a step, with all that belongs to them. */
+static int ferry_stream_make(struct sock *sk, struct ferry_sock *to,
+			     const struct ferry_piece *piece,
+			     struct ferry_sender *from, size_t limit,
+			     struct ferry_step *step)
 {
-	struct ferry_buf *buf, *last = NULL;
-	size_t n;
+	size_t n = step->len - step->appended;
+	struct ferry_buf *buf;
 	int err;
 
-	buf = ferry_stream_fill(sk, to, piece);
-	if (IS_ERR(buf))
-		return PTR_ERR(buf);
-	n = buf->len;
-	buf->sk = sk;
-	if (unlikely(piece->uarg))
-		ferry_zerocopy_attach(buf, piece->uarg);
-	if (unlikely(from->rights)) {
-		err = ferry_inflight_add(from->rights, &to->sk);
-		if (err) {
-			ferry_buf_put(buf);
-			return err;
+	while (n) {
+		buf = ferry_stream_fill(sk, to, piece, from, limit, n);
+		if (IS_ERR(buf))
+			return PTR_ERR(buf);
+		/* Another buffer is another step, where it need not be this one. */
+		if (!piece->whole)
+			step->len = buf->len;
+		n = piece->whole ? n - buf->len : 0;
+		buf->sk = sk;
+		if (step->first)
+			step->last->next = buf;
+		else
+			step->first = buf;
+		step->last = buf;
+		if (unlikely(piece->uarg))
+			ferry_zerocopy_attach(buf, piece->uarg);
+		/* Descriptors go with the first byte. */
+		if (unlikely(from->rights)) {
+			err = ferry_inflight_add(from->rights, &to->sk);
+			if (err)
+				return err;
+			buf->shut = 1;
 		}
-		buf->shut = 1;
+		ferry_cmsg_attach(buf, from);
 	}
-	ferry_cmsg_attach(buf, from);
+	step->ends = step->len == piece->left;
 	if (unlikely(ferry_wants_txstamp(from))) {
-		bool final = piece->final && n == piece->left;
+		bool final = piece->final && step->ends;
 
-		if (ferry_txstamp_prepare(sk, buf, final ? from->tsflags : 0)) {
-			ferry_buf_put(buf);
+		if (ferry_txstamp_prepare(sk, step->last, final ? from->tsflags : 0))
 			return -ENOMEM;
-		}
-		buf->shut = 1;
+		step->last->shut = 1;
 	}
+	return 0;
+}
 
-	spin_lock(&to->lock);
-	if (unlikely(to->dead)) {
-		spin_unlock(&to->lock);
-		ferry_buf_put(buf);
-		return -EPIPE;
-	}
-	ferry_buf_charge(buf, &to->sk);
-	if (unlikely(ferry_stamped(&to->sk)))
-		buf->stamp = ktime_get_real();
-	if (unlikely(buf->txstamp)) {
-		refcount_inc(&buf->refs);
-		last = from->last;
-		from->last = buf;
-		ferry_txstamp_queued(sk, &to->sk, buf, piece->key);
+/* Put new buffers at the end of the queue. */
+static void ferry_stream_link(struct ferry_sock *to, const struct ferry_step *step)
+{
+	ktime_t stamp = ferry_stamped(&to->sk) ? ktime_get_real() : 0;
+	struct ferry_buf *buf;
+
+	lockdep_assert_held(&to->lock);
+
+	for (buf = step->first; buf; buf = buf->next) {
+		ferry_buf_charge(buf, &to->sk);
+		buf->stamp = stamp;
 	}
 	if (to->tail) {
 		/* Pairs with ferry_stream_next(): nothing more is appended. */
-		smp_store_release(&to->tail->next, buf);
+		smp_store_release(&to->tail->next, step->first);
 	} else {
-		WRITE_ONCE(to->head, buf);
+		WRITE_ONCE(to->head, step->first);
 	}
-	to->tail = buf;
-	spin_unlock(&to->lock);
-
-	ferry_stream_publish(to, buf->data, n, piece);
-	if (unlikely(last))
-		ferry_buf_put(last);
-	return n;
+	to->tail = step->last;
 }
 
-/* Queue some of the message. Returns the bytes taken, -EAGAIN without room. */
+/*
+ * Queue a step whose bytes are all in place. Returns whether it is queued: not when
+ * the stream has ended, which is said under the receiver's lock too.
+ */
+static bool ferry_stream_commit(struct sock *sk, struct ferry_sock *to,
+				const struct ferry_piece *piece,
+				struct ferry_sender *from,
+				const struct ferry_step *step)
+{
+	struct ferry_buf *tail = to->tail, *last = step->last, *before = NULL;
+	bool urgent = piece->urgent && step->ends;
+	u8 byte = 0;
+
+	/* Bytes with an urgent one are never lent. */
+	if (unlikely(urgent))
+		byte = last ? last->data[last->len - 1] :
+			      tail->data[tail->len + step->len - 1];
+
+	spin_lock(&to->lock);
+	if (unlikely(ferry_stream_ended(to))) {
+		spin_unlock(&to->lock);
+		return false;
+	}
+	if (step->appended)
+		WRITE_ONCE(tail->len, tail->len + step->appended);
+	if (last)
+		ferry_stream_link(to, step);
+	if (unlikely(last && last->txstamp)) {
+		refcount_inc(&last->refs);
+		before = from->last;
+		from->last = last;
+		ferry_txstamp_queued(sk, &to->sk, last, piece->key);
+	}
+	if (unlikely(urgent))
+		ferry_urg_mark(to, to->written + 2 * (step->len - 1), byte);
+	ferry_stream_publish(to, to->written, step->len);
+	spin_unlock(&to->lock);
+
+	if (unlikely(before))
+		ferry_buf_put(before);
+	if (unlikely(urgent))
+		ferry_urg_signal(&to->sk);
+	return true;
+}
+
+/* The same of @n bytes that only lie behind those of the last buffer. */
+static bool ferry_stream_append(struct ferry_sock *to, struct ferry_buf *buf,
+				unsigned long written, size_t n)
+{
+	u32 len = buf->len;
+
+	WRITE_ONCE(buf->len, len + n);
+	if (likely(ferry_stream_publish(to, written, n)))
+		return true;
+	WRITE_ONCE(buf->len, len);
+	return false;
+}
+
+/*
+ * Queue a piece of the message. Returns its bytes, -EAGAIN without room, -EPIPE
+ * when the stream has ended, or another error; then nothing is taken.
+ */
 static ssize_t ferry_stream_push(struct sock *sk, struct sock *peer,
 				 const struct ferry_piece *piece,
 				 struct ferry_sender *from)
 {
+	size_t count = iov_iter_count(piece->iter), spare;
+	size_t limit = ferry_stream_limit(sk, peer);
 	struct ferry_sock *to = ferry_sk(peer);
-	ssize_t n;
+	struct ferry_buf *tail = to->tail;
+	struct ferry_step step = {};
+	unsigned long read, written, unread;
+	ssize_t err;
 
 	lockdep_assert_held(&ferry_sk(sk)->send_lock);
 
-	if (to->tail && ferry_may_append(to->tail, from) &&
-	    likely(!ferry_stamped(peer) && !piece->lend && !piece->uarg)) {
-		n = ferry_stream_append(to, piece);
-		if (n)
-			return n;
+	written = READ_ONCE(to->written);
+	if (unlikely(written & FERRY_STREAM_END))
+		return -EPIPE;
+	/* Pairs with ferry_stream_consume(): the reader is done with it. */
+	read = smp_load_acquire(&to->read);
+	unread = (written - read) / 2;
+	if (tail && !unread)
+		ferry_stream_rewind(tail);
+
+	spare = ferry_stream_spare(to, piece, from);
+	step.len = piece->left;
+	if (!piece->whole) {
+		step.len = min(step.len, unread < limit ? limit - unread : 0);
+		if (spare)
+			step.len = min(step.len, spare);
 	}
-	if (!piece->passed && !ferry_has_room(sk, peer))
+	step.appended = min(step.len, spare);
+	step.ends = step.len == piece->left;
+	if (!piece->passed &&
+	    (!step.len || unread + step.len > limit ||
+	     (step.len > spare && !ferry_has_room(sk, peer))))
 		return -EAGAIN;
-	return ferry_stream_add(sk, to, piece, from);
+
+	err = -EFAULT;
+	if (step.appended &&
+	    unlikely(ferry_copy_from(tail->data + tail->len, step.appended,
+				     piece->iter) != step.appended))
+		goto revert;
+	if (step.len > step.appended) {
+		err = ferry_stream_make(sk, to, piece, from, limit, &step);
+		if (unlikely(err))
+			goto revert;
+	}
+
+	if (likely(!step.first && !piece->urgent) ?
+	    ferry_stream_append(to, tail, written, step.len) :
+	    ferry_stream_commit(sk, to, piece, from, &step))
+		return step.len;
+	err = -EPIPE;
+revert:
+	ferry_buf_put_list(step.first);
+	iov_iter_revert(piece->iter, count - iov_iter_count(piece->iter));
+	return err;
 }
 
 /*
- * Queue some of the message as the receiver's filter lets it pass: the filter
- * sees what a send queues in pieces of 32 KiB, before anything is merged.
+ * Queue a piece of the message as the receiver's filter lets it pass: the filter
+ * sees it before anything is merged.
  */
 static ssize_t ferry_stream_push_filtered(struct sock *sk, struct sock *peer,
 					  const struct ferry_piece *piece,
 					  struct ferry_sender *from)
 {
-	size_t len = min_t(size_t, piece->left, SZ_32K);
+	size_t len = min(piece->left, ferry_stream_whole(sk, peer));
+	bool end = len == piece->left;
 	struct ferry_piece passed = {
-		.urgent = piece->urgent,
-		.final = piece->final && len == piece->left,
-		.key = piece->key,
+		.whole = true,
+		.final = end,
 		.passed = true,
+		.key = piece->key,
 		.uarg = piece->uarg,
 	};
-	struct sk_buff *skb;
 	struct iov_iter iter;
+	struct sk_buff *skb;
 	struct kvec vec;
 	ssize_t n = 0;
 
-	if (!ferry_has_room(sk, peer))
+	if (!ferry_has_room(sk, peer) ||
+	    ferry_stream_queued(ferry_sk(peer)) + len > ferry_stream_limit(sk, peer))
 		return -EAGAIN;
 	skb = ferry_filter_bytes(sk, peer, from->mark, piece->iter, len);
 	if (IS_ERR(skb))
 		return PTR_ERR(skb);
 	if (unlikely(piece->uarg))
 		uarg_to_msgzc(piece->uarg)->zerocopy = 0;
-	/* Descriptors go with the first byte, wherever that goes. */
-	if (!skb->len && from->rights) {
+
+	if (skb->len) {
+		vec.iov_base = skb->data;
+		vec.iov_len = skb->len;
+		iov_iter_kvec(&iter, ITER_SOURCE, &vec, 1, skb->len);
+		passed.iter = &iter;
+		passed.left = skb->len;
+		passed.urgent = piece->urgent && end && skb->len == len;
+		n = ferry_stream_push(sk, peer, &passed, from);
+	} else if (from->rights) {
+		/* Descriptors go with the first byte, wherever that goes. */
 		ferry_rights_put(from->rights);
 		from->rights = NULL;
 	}
-
-	vec.iov_base = skb->data;
-	vec.iov_len = skb->len;
-	iov_iter_kvec(&iter, ITER_SOURCE, &vec, 1, skb->len);
-	passed.iter = &iter;
-	while ((passed.left = iov_iter_count(&iter))) {
-		n = ferry_stream_push(sk, peer, &passed, from);
-		if (n < 0)
-			break;
-	}
-	/* After an error the rest was not taken. */
-	if (n < 0) {
-		size_t taken = skb->len - passed.left;
-
-		iov_iter_revert(piece->iter, len - taken);
-		len = taken;
-	}
-	kfree_skb(skb);
-	return len ? len : n;
+	consume_skb(skb);
+	if (likely(n >= 0))
+		return len;
+	iov_iter_revert(piece->iter, len);
+	return n;
 }
 
 /* A send with a stamp is over: the stamp is that of the last byte queued. */
@@ -306,7 +475,7 @@ static int ferry_stream_wait_room(struct sock *sk, struct sock *peer,
 
 	left = wait_event_interruptible_timeout(*sk_sleep(sk),
 						!ferry_nospace(sk, peer) ||
-						ferry_send_closed(sk, peer) ||
+						ferry_stream_ended(ferry_sk(peer)) ||
 						READ_ONCE(sk->sk_err),
 						*timeo);
 	if (left < 0)
@@ -327,6 +496,7 @@ static ssize_t ferry_stream_send_plain(struct sock *sk, struct msghdr *msg,
 {
 	struct ferry_sock *fs = ferry_sk(sk), *to;
 	struct sock *peer = fs->peer;
+	unsigned long read, written, unread;
 	struct ferry_buf *buf;
 	size_t n = 0;
 
@@ -337,27 +507,36 @@ static ssize_t ferry_stream_send_plain(struct sock *sk, struct msghdr *msg,
 	    static_branch_unlikely(&ferry_passsec_used))
 		return 0;
 
+	if (ferry_stream_lock(&fs->send_lock,
+			      msg->msg_flags & MSG_DONTWAIT ? 0 : MAX_SCHEDULE_TIMEOUT))
+		return 0;
 	to = ferry_sk(peer);
-	mutex_lock(&fs->send_lock);
 	buf = to->tail;
-	if (unlikely(!buf || buf->shut ||
-		     ferry_send_closed(sk, peer) || ferry_stamped(peer) ||
-		     rcu_access_pointer(peer->sk_filter) ||
+	written = READ_ONCE(to->written);
+	if (unlikely(!buf || buf->shut || (written & FERRY_STREAM_END) ||
+		     ferry_stamped(peer) || rcu_access_pointer(peer->sk_filter) ||
 		     buf->pid != task_tgid(current) ||
 		     buf->mark != READ_ONCE(sk->sk_mark) ||
 		     !uid_eq(buf->uid, current_uid()) ||
 		     !gid_eq(buf->gid, current_gid())))
 		goto out;
 
-	ferry_stream_rewind(to, buf);
-	if (len <= buf->cap - buf->len) {
-		n = ferry_copy_from(buf->data + buf->len, len, &msg->msg_iter);
-		WRITE_ONCE(buf->len, buf->len + n);
-		/* Pairs with ferry_stream_avail(). */
-		smp_store_release(&to->written, to->written + n);
+	/* Pairs with ferry_stream_consume(): the reader is done with it. */
+	read = smp_load_acquire(&to->read);
+	unread = (written - read) / 2;
+	if (!unread)
+		ferry_stream_rewind(buf);
+	if (len > buf->cap - buf->len ||
+	    unread + len > ferry_stream_limit(sk, peer))
+		goto out;
+	n = ferry_copy_from(buf->data + buf->len, len, &msg->msg_iter);
+	if (unlikely(n != len) || !ferry_stream_append(to, buf, written, n)) {
+		/* Whose end it is, or what faults, is found again. */
+		iov_iter_revert(&msg->msg_iter, n);
+		n = 0;
 	}
 out:
-	mutex_unlock(&fs->send_lock);
+	ferry_stream_unlock_send(fs);
 	if (likely(n))
 		ferry_stream_ready(peer, sk);
 	return n;
@@ -374,14 +553,10 @@ static ssize_t ferry_stream_send_some(struct sock *sk, struct sock *peer,
 	ssize_t n;
 
 	piece->left = left;
+	piece->urgent = urgent;
 	piece->final = true;
-	if (unlikely(urgent)) {
-		piece->urgent = left == 1;
-		piece->final = piece->urgent;
-		piece->left -= !piece->urgent;
-	}
 	if (unlikely(from->tsflags & SOF_TIMESTAMPING_OPT_ID))
-		piece->key = atomic_read(&sk->sk_tskey) + piece->left - 1;
+		piece->key = atomic_read(&sk->sk_tskey) + left - 1;
 
 	if (unlikely(rcu_access_pointer(peer->sk_filter)))
 		n = ferry_stream_push_filtered(sk, peer, piece, from);
@@ -401,23 +576,27 @@ static size_t ferry_stream_send_all(struct sock *sk, struct sock *peer,
 {
 	struct ferry_sock *fs = ferry_sk(sk);
 	size_t sent = 0;
-	bool closed;
+	bool ended;
 	ssize_t n;
 
-	mutex_lock(&fs->send_lock);
+	*err = ferry_stream_lock_send(fs, timeo);
+	if (unlikely(*err))
+		return 0;
 	for (;;) {
 		/* In this order: who closes sets the error before. */
-		closed = ferry_send_closed(sk, peer);
+		ended = ferry_stream_ended(ferry_sk(peer));
 		if (unlikely(READ_ONCE(sk->sk_err))) {
 			/* With bytes sent the error is the next call's. */
 			*err = sent ? 0 : sock_error(sk);
 			if (*err || sent)
 				break;
 		}
-		*err = closed ? -EPIPE : 0;
-		if (unlikely(closed) || sent == len)
+		*err = ended ? -EPIPE : 0;
+		if (unlikely(ended) || sent == len)
 			break;
 
+		/* What AF_UNIX queues as one piece nobody finds torn. */
+		piece->whole = !sent && len <= ferry_stream_whole(sk, peer);
 		n = ferry_stream_send_some(sk, peer, piece, len - sent, urgent,
 					   from);
 		if (likely(n > 0)) {
@@ -431,19 +610,19 @@ static size_t ferry_stream_send_all(struct sock *sk, struct sock *peer,
 		if (n != -EAGAIN)
 			break;
 
-		mutex_unlock(&fs->send_lock);
+		ferry_stream_unlock_send(fs);
 		*err = ferry_stream_wait_room(sk, peer, &timeo);
-		mutex_lock(&fs->send_lock);
+		if (!*err)
+			*err = ferry_stream_lock_send(fs, timeo);
 		if (*err)
-			break;
+			return sent;
 	}
-	mutex_unlock(&fs->send_lock);
+	ferry_stream_unlock_send(fs);
 	return sent;
 }
 
 /*
- * Send a message of any kind. A call is one piece as long as it need not wait
- * for room. Apart from ferry_stream_sendmsg(), which would pay for its frame.
+ * Send a message of any kind. Apart from ferry_stream_sendmsg(), which would pay for its frame.
  */
 static noinline int ferry_stream_send(struct socket *sock, struct msghdr *msg,
 				      size_t len)
@@ -523,7 +702,7 @@ int ferry_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 static unsigned long ferry_stream_avail(const struct ferry_sock *fs)
 {
 	/* Pairs with ferry_stream_publish(). */
-	return smp_load_acquire(&fs->written) - fs->read;
+	return (smp_load_acquire(&fs->written) - fs->read) / 2;
 }
 
 /* The following buffer; where there is one, the length of @buf is final. */
@@ -533,25 +712,32 @@ static struct ferry_buf *ferry_stream_next(const struct ferry_buf *buf)
 	return smp_load_acquire(&buf->next);
 }
 
-/*
- * First buffer with unread bytes; frees those read to their end. To be called
- * with unread bytes only.
- */
-static struct ferry_buf *ferry_stream_first(struct ferry_sock *fs)
+/* Free the first buffers, which are read to their end. */
+static noinline struct ferry_buf *ferry_stream_advance(struct ferry_sock *fs,
+						       struct ferry_buf *buf)
+{
+	struct ferry_buf *next;
+
+	while (buf->off == READ_ONCE(buf->len)) {
+		next = ferry_stream_next(buf);
+		if (!next)
+			break;
+		WRITE_ONCE(fs->head, next);
+		ferry_buf_put(buf);
+		buf = next;
+	}
+	return buf;
+}
+
+/* First buffer with unread bytes, of which there are some. */
+static __always_inline struct ferry_buf *ferry_stream_first(struct ferry_sock *fs)
 {
 	struct ferry_buf *buf = READ_ONCE(fs->head);
 
 	lockdep_assert_held(&fs->recv_lock);
 
-	for (;;) {
-		struct ferry_buf *next = ferry_stream_next(buf);
-
-		if (buf->off < READ_ONCE(buf->len) || !next)
-			return buf;
-		WRITE_ONCE(fs->head, next);
-		ferry_buf_put(buf);
-		buf = next;
-	}
+	return likely(buf->off < READ_ONCE(buf->len)) ?
+	       buf : ferry_stream_advance(fs, buf);
 }
 
 /**
@@ -566,28 +752,6 @@ struct ferry_span {
 	u32			len;
 };
 
-/* Find the bytes @skip bytes ahead; @avail is what may be read in all. */
-static struct ferry_span ferry_stream_find(struct ferry_sock *fs,
-					   unsigned long avail, size_t skip)
-{
-	struct ferry_span span = { .buf = ferry_stream_first(fs) };
-
-	avail -= skip;
-	for (;;) {
-		struct ferry_buf *next = ferry_stream_next(span.buf);
-
-		span.off = span.buf->off;
-		span.len = READ_ONCE(span.buf->len) - span.off;
-		if (skip < span.len)
-			break;
-		skip -= span.len;
-		span.buf = next;
-	}
-	span.off += skip;
-	span.len = min_t(unsigned long, span.len - skip, avail);
-	return span;
-}
-
 /* The reader has done with @n bytes of the first buffer. */
 static void ferry_stream_consume(struct ferry_sock *fs, struct ferry_buf *buf,
 				 u32 n)
@@ -598,7 +762,7 @@ static void ferry_stream_consume(struct ferry_sock *fs, struct ferry_buf *buf,
 	if (unlikely(buf->shut) && buf->off == READ_ONCE(buf->len))
 		ferry_pages_return(buf);
 	/* Pairs with ferry_stream_rewind(): last touch of the buffer. */
-	smp_store_release(&fs->read, fs->read + n);
+	smp_store_release(&fs->read, fs->read + 2 * n);
 }
 
 /* The same for a buffer that may have a stamp. */
@@ -617,22 +781,6 @@ static void ferry_stream_consume_stamped(struct ferry_sock *fs,
 	spin_unlock(&fs->lock);
 }
 
-/* Leave out the urgent byte, which is the next. */
-static void ferry_stream_skip(struct sock *sk, struct sock *peer,
-			      unsigned long avail, size_t skip, bool peek)
-{
-	struct ferry_sock *fs = ferry_sk(sk);
-
-	if (peek) {
-		sk_peek_offset_fwd(sk, 1);
-		return;
-	}
-	ferry_stream_consume_stamped(fs, ferry_stream_find(fs, avail, skip).buf,
-				     1);
-	ferry_urg_passed(fs);
-	ferry_write_space(peer, sk);
-}
-
 /* A peek that shows something can show no more: the sender found no room. */
 static bool ferry_stream_peeked_all(const struct sock *peer, size_t peeked)
 {
@@ -642,7 +790,7 @@ static bool ferry_stream_peeked_all(const struct sock *peer, size_t peeked)
 /* Are there unread bytes behind position @at of the stream? */
 static bool ferry_stream_more(const struct ferry_sock *fs, unsigned long at)
 {
-	unsigned long written = READ_ONCE(fs->written);
+	unsigned long written = READ_ONCE(fs->written) & ~FERRY_STREAM_END;
 
 	return written != READ_ONCE(fs->read) && (long)(written - at) > 0;
 }
@@ -668,7 +816,7 @@ static int ferry_stream_wait_data(struct sock *sk, struct sock *peer,
 	left = wait_event_interruptible_timeout(*wq,
 						ferry_stream_await(fs, at) ||
 						ferry_stream_peeked_all(peer, peeked) ||
-						ferry_recv_closed(sk, peer) ||
+						ferry_stream_ended(fs) ||
 						READ_ONCE(sk->sk_err),
 						*timeo);
 	if (left < 0)
@@ -682,24 +830,25 @@ static int ferry_stream_wait_data(struct sock *sk, struct sock *peer,
  * Why can a reader that found no data not have any? Returns 0 at the end of
  * the stream, 1 to look again or wait.
  */
-static int ferry_stream_no_data(struct sock *sk, struct sock *peer, size_t skip,
-				size_t copied)
+static int ferry_stream_no_data(struct sock *sk, size_t skip, size_t copied)
 {
-	bool closed = ferry_recv_closed(sk, peer);
+	const struct ferry_sock *fs = ferry_sk(sk);
+	bool ended = ferry_stream_ended(fs);
+	int err = ferry_error(sk);
 
-	/* In this order: who closes sets the error before. */
-	if (READ_ONCE(sk->sk_err)) {
+	/*
+	 * In this order: who closes sets the error before, and what was queued
+	 * before either is read before it.
+	 */
+	if (ferry_stream_avail(fs) > skip)
+		return 1;
+	if (err) {
 		/* With bytes received the error is the next call's. */
-		int err = copied ? 0 : sock_error(sk);
-
+		err = copied ? 0 : sock_error(sk);
 		if (err || copied)
 			return err;
 	}
-	if (!closed)
-		return 1;
-
-	/* What was queued before the end is read before the end. */
-	return ferry_stream_avail(ferry_sk(sk)) > skip;
+	return !ended;
 }
 
 /*
@@ -723,7 +872,9 @@ static ssize_t ferry_stream_recv_plain(struct socket *sock, struct msghdr *msg,
 		     ferry_wants_extras(sk) || ferry_cmsg_wanted(sock)))
 		return 0;
 
-	mutex_lock(&fs->recv_lock);
+	if (ferry_stream_lock(&fs->recv_lock,
+			      flags & MSG_DONTWAIT ? 0 : MAX_SCHEDULE_TIMEOUT))
+		return 0;
 	avail = ferry_stream_avail(fs);
 	/* The mark is set before the urgent byte is published. */
 	if (!avail || unlikely(READ_ONCE(fs->urg_state)))
@@ -738,9 +889,7 @@ static ssize_t ferry_stream_recv_plain(struct socket *sock, struct msghdr *msg,
 	n = ferry_copy_to(buf->data + buf->off, n, &msg->msg_iter);
 	ferry_stream_consume(fs, buf, n);
 out:
-	mutex_unlock(&fs->recv_lock);
-	if (likely(n))
-		ferry_write_space(fs->peer, sk);
+	ferry_stream_unlock_recv(fs);
 	return n;
 }
 
@@ -756,6 +905,9 @@ out:
  * @extras: it wants what ferry_recv_extras() tells
  * @copied: bytes received
  * @skip: unread bytes before the next: those that a peek leaves out
+ * @buf: a peek: the buffer it has come to, or NULL when that may be gone
+ * @before: a peek: unread bytes before that buffer's
+ * @locked: recv_lock is held
  * @err: why the receive ended
  * @last: of the last buffer, what ferry_recv_extras() tells
  * @scm: control messages
@@ -771,6 +923,9 @@ struct ferry_receive {
 	bool			extras;
 	size_t			copied;
 	size_t			skip;
+	struct ferry_buf	*buf;
+	size_t			before;
+	bool			locked;
 	int			err;
 	struct ferry_buf	last;
 	struct scm_cookie	scm;
@@ -788,6 +943,59 @@ static bool ferry_same_sender(const struct ferry_buf *buf,
 	       gid_eq(buf->gid, scm->creds.gid);
 }
 
+/* Find the next bytes; @avail is what may be read in all, more than @skip. */
+static struct ferry_span ferry_stream_find(struct ferry_receive *rx,
+					   unsigned long avail)
+{
+	struct ferry_span span;
+	size_t skip;
+
+	/* Only a peek goes on from where it was: a read frees buffers. */
+	if (!rx->buf || !(rx->flags & MSG_PEEK)) {
+		rx->buf = ferry_stream_first(ferry_sk(rx->sock->sk));
+		rx->before = 0;
+	}
+	for (;;) {
+		skip = rx->skip - rx->before;
+		span.buf = rx->buf;
+		span.off = span.buf->off;
+		span.len = READ_ONCE(span.buf->len) - span.off;
+		if (skip < span.len)
+			break;
+		rx->before += span.len;
+		rx->buf = ferry_stream_next(span.buf);
+	}
+	span.off += skip;
+	span.len = min_t(unsigned long, span.len - skip, avail - rx->skip);
+	return span;
+}
+
+/* Leave out the urgent byte, which is the next. */
+static void ferry_stream_skip(struct ferry_receive *rx, unsigned long avail)
+{
+	struct sock *sk = rx->sock->sk;
+	struct ferry_sock *fs = ferry_sk(sk);
+	struct ferry_rights *rights = NULL;
+	struct ferry_buf *buf;
+
+	if (rx->flags & MSG_PEEK) {
+		rx->skip++;
+		sk_peek_offset_fwd(sk, 1);
+		return;
+	}
+	buf = ferry_stream_find(rx, avail).buf;
+	/* What went with this byte alone goes with it. */
+	if (unlikely(buf->rights) && buf->off + 1 == buf->len)
+		swap(rights, buf->rights);
+	ferry_stream_consume_stamped(fs, buf, 1);
+	ferry_urg_passed(fs);
+	if (READ_ONCE(sk->sk_peek_off) >= 0)
+		sk_peek_offset_bwd(sk, 1);
+	if (unlikely(rights))
+		ferry_rights_put(rights);
+	ferry_write_space(rx->peer, sk);
+}
+
 /*
  * There is an urgent byte: a read stops at it, so @avail may become less.
  * Returns 1 to read, 0 to look again as the byte was left out, -1 at its place.
@@ -798,14 +1006,12 @@ static int ferry_stream_recv_urgent(struct ferry_receive *rx,
 	struct sock *sk = rx->sock->sk;
 	struct ferry_sock *fs = ferry_sk(sk);
 	unsigned long ahead = ferry_urg_ahead(fs, rx->skip);
-	bool peek = rx->flags & MSG_PEEK;
 
 	if (!ahead && rx->copied)
 		return -1;
 	if ((!ahead && !sock_flag(sk, SOCK_URGINLINE)) ||
 	    ferry_urg_dropped(fs, rx->skip)) {
-		ferry_stream_skip(sk, rx->peer, *avail, rx->skip, peek);
-		rx->skip += peek;
+		ferry_stream_skip(rx, *avail);
 		return 0;
 	}
 	if (ahead)
@@ -825,23 +1031,29 @@ static bool ferry_stream_recv_wait(struct ferry_receive *rx, size_t target,
 	if (rx->copied >= target ||
 	    (peek && ferry_stream_peeked_all(rx->peer, rx->copied)))
 		return false;
-	rx->err = ferry_stream_no_data(sk, rx->peer, rx->skip, rx->copied);
+	rx->err = ferry_stream_no_data(sk, rx->skip, rx->copied);
 	if (rx->err <= 0)
 		return false;
 	rx->err = -EAGAIN;
 	if (!*timeo)
 		return false;
 
-	at = fs->read + rx->skip;
-	mutex_unlock(&fs->recv_lock);
+	at = fs->read + 2 * rx->skip;
+	ferry_stream_unlock_recv(fs);
+	rx->locked = false;
 	rx->err = ferry_stream_wait_data(sk, rx->peer, at,
 					 peek ? rx->copied : 0, timeo);
-	mutex_lock(&fs->recv_lock);
+	if (!rx->err)
+		rx->err = ferry_stream_lock_recv(fs, *timeo);
+	if (rx->err)
+		return false;
+	rx->locked = true;
 	/* Another reader may have taken what was peeked at. */
-	rx->skip = max_t(long, at - fs->read, 0);
+	rx->buf = NULL;
+	rx->skip = max_t(long, (long)(at - fs->read) / 2, 0);
 	if (peek && !rx->copied)
 		rx->skip = max(sk_peek_offset(sk, rx->flags), 0);
-	return !rx->err;
+	return true;
 }
 
 /* Give bytes of one buffer to the reader. Returns how many, or an error. */
@@ -898,7 +1110,7 @@ static bool ferry_stream_recv_some(struct ferry_receive *rx,
 	struct ferry_span span;
 	ssize_t n;
 
-	span = ferry_stream_find(ferry_sk(rx->sock->sk), avail, rx->skip);
+	span = ferry_stream_find(rx, avail);
 	if (unlikely(rx->creds && rx->copied &&
 		     !ferry_same_sender(span.buf, &rx->scm)))
 		return false;
@@ -962,7 +1174,10 @@ noinline ssize_t ferry_stream_recv(struct socket *sock, struct msghdr *msg,
 	rx.creds = ferry_cmsg_wanted(sock);
 	target = sock_rcvlowat(sk, flags & MSG_WAITALL, len);
 
-	mutex_lock(&fs->recv_lock);
+	err = ferry_stream_lock_recv(fs, timeo);
+	if (unlikely(err))
+		return err;
+	rx.locked = true;
 	if (unlikely(flags & MSG_PEEK))
 		rx.skip = max(sk_peek_offset(sk, flags), 0);
 	do {
@@ -981,7 +1196,8 @@ noinline ssize_t ferry_stream_recv(struct socket *sock, struct msghdr *msg,
 		    !ferry_stream_recv_some(&rx, avail))
 			break;
 	} while (rx.copied < len);
-	mutex_unlock(&fs->recv_lock);
+	if (likely(rx.locked))
+		ferry_stream_unlock_recv(fs);
 
 	if (unlikely(rx.extras && rx.copied)) {
 		rx.last.drops = atomic_read(&sk->sk_drops);

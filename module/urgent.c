@@ -15,35 +15,39 @@ static bool ferry_urg_inline(const struct sock *sk)
 	return sock_flag(sk, SOCK_URGINLINE);
 }
 
-/* Where the reader stands, past older urgent bytes it leaves out. */
+/* Where a reader that stands at @at goes on, past older urgent bytes it leaves out. */
 static unsigned long ferry_urg_position(const struct ferry_sock *fs,
-					size_t skip)
+					unsigned long at)
 {
-	unsigned long at = READ_ONCE(fs->read) + skip;
-
 	lockdep_assert_held(&fs->lock);
 
 	return (long)(fs->urg_drop - at) > 0 ? fs->urg_drop : at;
 }
 
 /**
- * ferry_urg_mark() - the next byte of a stream will be urgent
- * @to: receiver; the caller holds its peer's send_lock
- * @byte: the byte, about to be queued
+ * ferry_urg_mark() - a byte about to be queued is urgent
+ * @to: receiver; the caller holds its @lock and its peer's send_lock
+ * @at: position of the byte
+ * @byte: the byte
  *
  * A reader that stands right before an older urgent byte has seen the mark: it
  * leaves that byte out, as TCP's does.
  */
-void ferry_urg_mark(struct ferry_sock *to, u8 byte)
+void ferry_urg_mark(struct ferry_sock *to, unsigned long at, u8 byte)
 {
-	spin_lock(&to->lock);
-	if (to->urg_state != FERRY_URG_NONE && !ferry_urg_inline(&to->sk) &&
-	    to->urg_at == ferry_urg_position(to, 0))
-		to->urg_drop = to->urg_at + 1;
-	to->urg_at = to->written;
+	unsigned long read = READ_ONCE(to->read);
+
+	lockdep_assert_held(&to->lock);
+
+	/* Positions wrap: an old one would lie ahead some day. */
+	if (to->urg_state == FERRY_URG_NONE)
+		to->urg_drop = read;
+	else if (!ferry_urg_inline(&to->sk) &&
+		 to->urg_at == ferry_urg_position(to, read))
+		to->urg_drop = to->urg_at + 2;
+	to->urg_at = at;
 	to->urg_byte = byte;
 	WRITE_ONCE(to->urg_state, FERRY_URG_VALID);
-	spin_unlock(&to->lock);
 }
 
 /**
@@ -73,6 +77,7 @@ void ferry_urg_signal(struct sock *sk)
 int ferry_urg_recv(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
+	unsigned long at;
 	bool valid;
 	u8 byte;
 
@@ -80,6 +85,7 @@ int ferry_urg_recv(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 		return -EINVAL;
 
 	spin_lock(&fs->lock);
+	at = fs->urg_at;
 	byte = fs->urg_byte;
 	valid = fs->urg_state == FERRY_URG_VALID;
 	if (valid && !(flags & MSG_PEEK))
@@ -96,8 +102,9 @@ int ferry_urg_recv(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 	if (flags & MSG_TRUNC || copy_to_iter(&byte, 1, &msg->msg_iter) == 1)
 		return 1;
 
+	/* Unless a newer one has taken its place. */
 	spin_lock(&fs->lock);
-	if (fs->urg_state == FERRY_URG_TAKEN)
+	if (fs->urg_at == at && fs->urg_state == FERRY_URG_TAKEN)
 		WRITE_ONCE(fs->urg_state, FERRY_URG_VALID);
 	spin_unlock(&fs->lock);
 	return -EFAULT;
@@ -112,12 +119,13 @@ int ferry_urg_recv(struct sock *sk, struct msghdr *msg, size_t len, int flags)
  */
 bool ferry_urg_dropped(struct ferry_sock *fs, size_t skip)
 {
+	unsigned long at = fs->read + 2 * skip;
 	bool dropped;
 
 	lockdep_assert_held(&fs->recv_lock);
 
 	spin_lock(&fs->lock);
-	dropped = ferry_urg_position(fs, skip) != fs->read + skip;
+	dropped = ferry_urg_position(fs, at) != at;
 	spin_unlock(&fs->lock);
 	return dropped;
 }
@@ -137,7 +145,7 @@ long ferry_urg_ahead(struct ferry_sock *fs, size_t skip)
 
 	spin_lock(&fs->lock);
 	if (fs->urg_state != FERRY_URG_NONE)
-		ahead = fs->urg_at - (fs->read + skip);
+		ahead = (long)(fs->urg_at - (fs->read + 2 * skip)) / 2;
 	spin_unlock(&fs->lock);
 	return ahead < 0 ? LONG_MAX : ahead;
 }
@@ -156,52 +164,63 @@ void ferry_urg_passed(struct ferry_sock *fs)
 	spin_unlock(&fs->lock);
 }
 
+/*
+ * Unread bytes of @fs, and in @ahead how many of them lie before the urgent byte,
+ * all from one look at where the reader stands. Those that reads leave out are not
+ * counted.
+ */
+static unsigned long ferry_urg_unread(const struct ferry_sock *fs,
+				      unsigned long *ahead)
+{
+	unsigned long read, pos, end;
+
+	lockdep_assert_held(&fs->lock);
+
+	/* In this order: the reader never overtakes the writer. */
+	read = smp_load_acquire(&fs->read);
+	end = READ_ONCE(fs->written) & ~FERRY_STREAM_END;
+	pos = ferry_urg_position(fs, read);
+	*ahead = ULONG_MAX;
+	/* One that is marked may not be published yet. */
+	if ((long)(end - pos) <= 0)
+		return 0;
+	if (fs->urg_state != FERRY_URG_NONE && (long)(fs->urg_at - pos) >= 0)
+		*ahead = (fs->urg_at - pos) / 2;
+	return (end - pos) / 2;
+}
+
 /**
  * ferry_urg_inq() - SIOCINQ where there is an urgent byte
  * @sk: byte stream
- * @unread: all its unread bytes
  *
  * Return: bytes a read would give before it stops at the mark.
  */
-unsigned long ferry_urg_inq(struct sock *sk, unsigned long unread)
+unsigned long ferry_urg_inq(struct sock *sk)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
-	unsigned long pos, ahead;
-
-	if (likely(READ_ONCE(fs->urg_state) == FERRY_URG_NONE))
-		return unread;
+	unsigned long unread, ahead;
 
 	spin_lock(&fs->lock);
-	pos = ferry_urg_position(fs, 0);
-	unread -= min(unread, pos - READ_ONCE(fs->read));
-	ahead = fs->urg_at - pos;
-	if (fs->urg_state != FERRY_URG_NONE && !ferry_urg_inline(sk) &&
-	    ahead < unread)
-		unread = ahead;
+	unread = ferry_urg_unread(fs, &ahead);
 	spin_unlock(&fs->lock);
-	return unread;
+	return ferry_urg_inline(sk) ? unread : min(unread, ahead);
 }
 
 /**
  * ferry_urg_readable() - what a read would find where there is an urgent byte
  * @sk: byte stream
- * @unread: all its unread bytes
  *
- * Return: the bytes without those that reads leave out.
+ * Return: unread bytes without those that reads leave out.
  */
-unsigned long ferry_urg_readable(struct sock *sk, unsigned long unread)
+unsigned long ferry_urg_readable(const struct sock *sk)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
-	unsigned long pos;
+	unsigned long unread, ahead;
 
 	spin_lock(&fs->lock);
-	pos = ferry_urg_position(fs, 0);
-	unread -= min(unread, pos - READ_ONCE(fs->read));
-	if (unread && fs->urg_state != FERRY_URG_NONE && fs->urg_at == pos &&
-	    !ferry_urg_inline(sk))
-		unread--;
+	unread = ferry_urg_unread(fs, &ahead);
 	spin_unlock(&fs->lock);
-	return unread;
+	return unread - (unread && !ahead && !ferry_urg_inline(sk));
 }
 
 /**
@@ -219,7 +238,7 @@ bool ferry_urg_at_mark(struct sock *sk)
 		return false;
 	spin_lock(&fs->lock);
 	at = fs->urg_state != FERRY_URG_NONE &&
-	     fs->urg_at == ferry_urg_position(fs, 0);
+	     fs->urg_at == ferry_urg_position(fs, READ_ONCE(fs->read));
 	spin_unlock(&fs->lock);
 	return at;
 }
