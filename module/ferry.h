@@ -208,9 +208,10 @@ enum ferry_urg {
 
 /**
  * struct ferry_sock - a socket of the family
- * @sk: the core's part; must be first. Its sk_node is in the list of all sockets,
- *	guarded by the bucket's lock; its sk_bind_node in @name's list of sockets,
- *	guarded by names_lock, read under RCU
+ * @sk: the core's part; must be first. Its sk_bind_node is in the list of all
+ *	sockets, guarded by the bucket's lock; its sk_node, which tells the core
+ *	that others find the socket, in @name's list, guarded by names_lock, read
+ *	under RCU
  * @addr: bound address, or NULL. Set once under lock_sock(), released with the socket
  * @name: entry of the name table this socket is bound to; guarded by names_lock
  * @peer: the connected peer with a reference. On STREAM and SEQPACKET set once

@@ -4,14 +4,16 @@
  *
  * Each network namespace has one table, a rhashtable, with an entry for every
  * bound pair of type and name. An entry knows its owner, its mode and the
- * sockets bound to it. Readers look up under RCU; sockets are freed after a
+ * sockets that it leads to. Readers look up under RCU; sockets are freed after a
  * grace period (SOCK_RCU_FREE), so what a look-up finds can be tried for a
- * reference. Writers hold names_lock.
+ * reference. Writers hold names_lock, for no longer however many sockets there are.
  *
- * Several sockets share a name by SO_REUSEPORT, when each had it before its bind,
- * or by SO_REUSEADDR, when each has it and none listens; always of one effective
+ * Several sockets share a name by SO_REUSEPORT or by SO_REUSEADDR when each had it
+ * before its bind, by the latter only while none listens; always of one effective
  * uid. A SO_REUSEPORT group is the core's: datagram sockets join it when bound,
- * others when they listen.
+ * others when they listen. At the same time they enter the entry's list by their
+ * sk_node, as the core takes that for a sign that there is a group to find a
+ * program in, or that there never will be one (reuseport_attach_prog()).
  */
 #include <linux/cred.h>
 #include <linux/fs_struct.h>
@@ -50,12 +52,14 @@ struct ferry_key {
  * struct ferry_name - a bound name
  * @node: in the table
  * @rcu: frees the entry after a grace period
- * @socks: sockets bound to it, newest first; written under names_lock, read
- *	under RCU
+ * @servers: sockets that it leads to, newest first: DGRAM all that are bound, of
+ *	the others those that listen; written under names_lock, read under RCU
+ * @bound: how many sockets are bound to it; guarded by names_lock
  * @uid: owner, the effective uid that bound it first
  * @gid: its group
  * @mode: permission bits; the write bits count
  * @reuseport: all its sockets had SO_REUSEPORT before their bind
+ * @reuse: all its sockets had SO_REUSEADDR before their bind
  * @hash: of @type and @name, by the seed of the namespace
  * @type: socket type, as types have separate name spaces
  * @len: bytes of @name
@@ -64,11 +68,13 @@ struct ferry_key {
 struct ferry_name {
 	struct rhash_head	node;
 	struct rcu_head		rcu;
-	struct hlist_head	socks;
+	struct hlist_head	servers;
+	unsigned int		bound;
 	kuid_t			uid;
 	kgid_t			gid;
 	umode_t			mode;
 	bool			reuseport;
+	bool			reuse;
 	u32			hash;
 	u16			type;
 	u16			len;
@@ -245,10 +251,12 @@ static struct ferry_name *ferry_name_make(const struct sock *sk,
 	name = kmalloc(struct_size(name, name, key->len), GFP_KERNEL_ACCOUNT);
 	if (!name)
 		return NULL;
-	INIT_HLIST_HEAD(&name->socks);
+	INIT_HLIST_HEAD(&name->servers);
+	name->bound = 0;
 	current_euid_egid(&name->uid, &name->gid);
 	name->mode = 0666 & ~current_umask();
 	name->reuseport = sk->sk_reuseport;
+	name->reuse = sk->sk_reuse;
 	name->hash = key->hash;
 	name->type = key->type;
 	name->len = key->len;
@@ -268,39 +276,33 @@ static int ferry_node_check(const struct sockaddr_ferry *sa, int unreachable)
 static bool ferry_name_shareable(const struct ferry_name *name,
 				 const struct sock *sk)
 {
-	const struct sock *other;
-
 	lockdep_assert_held(&ferry_pernet(sock_net(sk))->names_lock);
 
 	if (!uid_eq(name->uid, current_euid()))
 		return false;
-	if (name->reuseport && sk->sk_reuseport)
+	/* With a program it has a group of its own, and cannot be in two. */
+	if (name->reuseport && sk->sk_reuseport &&
+	    !rcu_access_pointer(sk->sk_reuseport_cb))
 		return true;
-	if (!sk->sk_reuse)
-		return false;
-	sk_for_each_bound(other, &name->socks)
-		/* A bit of a byte, which cannot be marked: old or new. */
-		if (!data_race((u8)other->sk_reuse) ||
-		    READ_ONCE(other->sk_state) == TCP_LISTEN)
-			return false;
-	return true;
+	return name->reuse && sk->sk_reuse &&
+	       (!ferry_connects(sk) || hlist_empty(&name->servers));
+}
+
+static struct sock *ferry_name_newest(const struct ferry_name *name)
+{
+	return hlist_entry_safe(name->servers.first, struct sock, sk_node);
 }
 
 /* Join the group of those who share the name by SO_REUSEPORT. */
 static int ferry_group_join(struct ferry_name *name, struct sock *sk)
 {
-	struct sock *other;
+	struct sock *other = ferry_name_newest(name);
 
 	lockdep_assert_held(&ferry_pernet(sock_net(sk))->names_lock);
 
-	sk_for_each_bound(other, &name->socks) {
-		/* A program alone gives a socket a group, listening or not. */
-		if (other == sk || !rcu_access_pointer(other->sk_reuseport_cb) ||
-		    (ferry_connects(sk) && READ_ONCE(other->sk_state) != TCP_LISTEN))
-			continue;
-		return reuseport_add_sock(sk, other, false);
-	}
-	return reuseport_alloc(sk, false);
+	/* All of them are in the group; a program of @sk gives way to the group's. */
+	return other ? reuseport_add_sock(sk, other, false) :
+		       reuseport_alloc(sk, false);
 }
 
 static void ferry_group_leave(struct sock *sk)
@@ -327,17 +329,21 @@ static int ferry_name_enter(struct ferry_net *fn, struct ferry_name *name,
 		if (err)
 			return err;
 	}
-	hlist_add_head_rcu(&sk->sk_bind_node, &name->socks);
-	if (!fresh)
-		return 0;
-
-	err = rhashtable_insert_fast(&fn->names, &name->node, ferry_name_params);
-	if (err) {
-		/* Nobody can have seen it. */
-		INIT_HLIST_NODE(&sk->sk_bind_node);
-		ferry_group_leave(sk);
+	if (sk->sk_type == SOCK_DGRAM)
+		hlist_add_head_rcu(&sk->sk_node, &name->servers);
+	if (fresh) {
+		err = rhashtable_insert_fast(&fn->names, &name->node,
+					     ferry_name_params);
+		if (err) {
+			/* Nobody can have seen it. */
+			INIT_HLIST_NODE(&sk->sk_node);
+			ferry_group_leave(sk);
+			return err;
+		}
 	}
-	return err;
+	name->reuse = name->reuse && sk->sk_reuse;
+	name->bound++;
+	return 0;
 }
 
 /**
@@ -444,9 +450,9 @@ void ferry_name_unbind(struct sock *sk)
 	fn = ferry_pernet(sock_net(sk));
 	mutex_lock(&fn->names_lock);
 	ferry_group_leave(sk);
-	hlist_del_rcu(&sk->sk_bind_node);
+	hlist_del_init_rcu(&sk->sk_node);
 	fs->name = NULL;
-	if (hlist_empty(&name->socks)) {
+	if (!--name->bound) {
 		rhashtable_remove_fast(&fn->names, &name->node,
 				       ferry_name_params);
 		kfree_rcu(name, rcu);
@@ -480,7 +486,6 @@ int ferry_name_listen(struct sock *sk)
 	struct ferry_net *fn = ferry_pernet(sock_net(sk));
 	struct ferry_sock *fs = ferry_sk(sk);
 	struct ferry_name *name;
-	struct sock *other;
 	int err = 0;
 
 	sock_owned_by_me(sk);
@@ -490,17 +495,15 @@ int ferry_name_listen(struct sock *sk)
 
 	mutex_lock(&fn->names_lock);
 	name = fs->name;
-	if (name->reuseport) {
+	if (name->reuseport)
 		err = ferry_group_join(name, sk);
-	} else {
-		sk_for_each_bound(other, &name->socks)
-			if (READ_ONCE(other->sk_state) == TCP_LISTEN)
-				err = -EADDRINUSE;
-	}
+	else if (!hlist_empty(&name->servers))
+		err = -EADDRINUSE;
 	if (!err) {
 		spin_lock(&fs->lock);
 		WRITE_ONCE(sk->sk_state, TCP_LISTEN);
 		spin_unlock(&fs->lock);
+		hlist_add_head_rcu(&sk->sk_node, &name->servers);
 	}
 	mutex_unlock(&fn->names_lock);
 	return err;
@@ -516,6 +519,7 @@ void ferry_name_unlisten(struct sock *sk)
 
 	mutex_lock(&fn->names_lock);
 	ferry_group_leave(sk);
+	hlist_del_init_rcu(&sk->sk_node);
 	mutex_unlock(&fn->names_lock);
 }
 
@@ -550,7 +554,7 @@ static struct sock *ferry_name_pick(const struct ferry_name *name,
 	bool serves = false;
 	u32 hash;
 
-	hlist_for_each_entry_rcu(to, &name->socks, sk_bind_node) {
+	hlist_for_each_entry_rcu(to, &name->servers, sk_node) {
 		any = to;
 		serves = ferry_name_serves(to, sk);
 		if (serves)
@@ -672,7 +676,7 @@ int ferry_name_for_each(struct sock *sk, const struct sockaddr_ferry *sa,
 	if (name && !ferry_name_permitted(sock_net(sk), name))
 		err = -EACCES;
 	else if (name)
-		hlist_for_each_entry_rcu(to, &name->socks, sk_bind_node)
+		hlist_for_each_entry_rcu(to, &name->servers, sk_node)
 			if (likely(!ferry_bound_elsewhere(to)))
 				fn(to, arg);
 	rcu_read_unlock();

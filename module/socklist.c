@@ -5,6 +5,10 @@
  * Sockets are in hashed buckets, so that those who create and close sockets
  * rarely meet. A socket is listed from its creation until its release; one that
  * is freed without a release, as a child that was never connected, until then.
+ * /proc/net/protocols counts those that are listed.
+ *
+ * The list is by sk_bind_node, which the core leaves to each family. It does look at
+ * sk_node, and takes a socket that has it in a list for a bound one; see name.c.
  *
  * Each listed socket has a place that never changes and that nobody else gets:
  * its bucket in the upper bits, below them a number that falls with every socket
@@ -40,7 +44,7 @@ void ferry_socklist_add(struct sock *sk)
 
 	spin_lock(&bucket->lock);
 	fs->place = base + BIT_ULL(FERRY_PLACE_BITS) - ++bucket->added;
-	hlist_add_head(&sk->sk_node, &bucket->socks);
+	sk_add_bind_node(sk, &bucket->socks);
 	spin_unlock(&bucket->lock);
 }
 
@@ -55,12 +59,12 @@ void ferry_socklist_del(struct sock *sk)
 {
 	struct ferry_bucket *bucket;
 
-	if (hlist_unhashed_lockless(&sk->sk_node))
+	if (hlist_unhashed_lockless(&sk->sk_bind_node))
 		return;
 
 	bucket = ferry_bucket(sock_net(sk), ferry_sk(sk)->place);
 	spin_lock(&bucket->lock);
-	hlist_del_init(&sk->sk_node);
+	hlist_del_init(&sk->sk_bind_node);
 	spin_unlock(&bucket->lock);
 }
 
@@ -71,9 +75,10 @@ static struct sock *ferry_bucket_next(struct ferry_bucket *bucket,
 	struct sock *sk = prev;
 
 	spin_lock(&bucket->lock);
-	if (!sk || sk_unhashed(sk))
-		sk = sk_head(&bucket->socks);
-	sk_for_each_from(sk)
+	if (!sk || hlist_unhashed(&sk->sk_bind_node))
+		sk = hlist_entry_safe(bucket->socks.first, struct sock,
+				      sk_bind_node);
+	hlist_for_each_entry_from(sk, sk_bind_node)
 		/* One that is being freed has not left yet. */
 		if (ferry_sk(sk)->place >= place &&
 		    refcount_inc_not_zero(&sk->sk_refcnt))

@@ -135,6 +135,10 @@ TEST_F(group, O35_set_after_bind_it_does_not_count)
 	group_flag(a, 1);
 	ASSERT_EQ(0, group_flag(b, 1));
 	EXPECT_ERR(EADDRINUSE, bind(b, &self->addr.sa, self->addr.len));
+	/* No program either: there is no group and will be none. */
+	if (variant->kind.type == SOCK_DGRAM)
+		EXPECT_ERR(EINVAL, group_cbpf(a, SO_ATTACH_REUSEPORT_CBPF,
+					      false, 0));
 	ft_close(&a);
 	ft_close(&b);
 }
@@ -589,6 +593,96 @@ TEST_F(group, O06_detach)
 	}
 	for (i = 0; i < 4; i++)
 		EXPECT_LT(0, count[i]);
+}
+
+/* When a program can be attached. */
+enum when {
+	BEFORE_BIND,
+	BEFORE_LISTEN,
+	AFTER_LISTEN,
+	WHEN_END,
+};
+
+static int attach(int fd, bool ebpf, unsigned int value)
+{
+	return ebpf ? group_attach_ebpf(fd, false, value) :
+		      group_cbpf(fd, SO_ATTACH_REUSEPORT_CBPF, false, value);
+}
+
+/* The first of a group, with a program. */
+static int first_member(const struct ft_kind *kind, struct ft_addr *addr,
+			enum when when, bool ebpf, unsigned int value)
+{
+	int fd = socket(kind->domain, kind->type, 0);
+
+	if (fd < 0)
+		return -1;
+	if (group_flag(fd, 1) ||
+	    (when == BEFORE_BIND && attach(fd, ebpf, value)) ||
+	    ft_bind_new(fd, kind->domain, addr) ||
+	    (when == BEFORE_LISTEN && attach(fd, ebpf, value)) ||
+	    (kind->type != SOCK_DGRAM && listen(fd, 100)) ||
+	    (when == AFTER_LISTEN && attach(fd, ebpf, value)) ||
+	    ft_nonblock(fd, true))
+		ft_close(&fd);
+	return fd;
+}
+
+TEST_F(group, O07_attached_at_any_time)
+{
+	int when, ebpf, i;
+
+	for (when = BEFORE_BIND; when < WHEN_END; when++) {
+		for (ebpf = 0; ebpf < 2; ebpf++) {
+			memset(&self->addr, 0, sizeof(self->addr));
+			self->fd[0] = first_member(&variant->kind, &self->addr,
+						   when, ebpf, 2);
+			ASSERT_LE(0, self->fd[0]) {
+				TH_LOG("when %d, extended %d", when, ebpf);
+			}
+			/* All who join have it, and may replace it. */
+			MEMBERS(4);
+			for (i = 0; i < 8; i++)
+				KNOCK(0, 2, 4);
+			ASSERT_EQ(0, attach(self->fd[3], !ebpf, 1));
+			for (i = 0; i < 8; i++)
+				KNOCK(0, 1, 4);
+			for (i = 0; i < 4; i++)
+				ft_close(&self->fd[i]);
+		}
+	}
+}
+
+TEST_F(group, O07_attached_before_bind_it_is_the_only_one)
+{
+	int a = socket(variant->kind.domain, variant->kind.type, 0);
+
+	MEMBERS(2);
+	ASSERT_LE(0, a);
+	ASSERT_EQ(0, group_flag(a, 1));
+	ASSERT_EQ(0, attach(a, true, 0));
+	/* A socket with a program cannot join those who have a group. */
+	EXPECT_ERR(EADDRINUSE, bind(a, &self->addr.sa, self->addr.len));
+	ASSERT_EQ(0, attach(a, false, 1));
+	EXPECT_ERR(EADDRINUSE, bind(a, &self->addr.sa, self->addr.len));
+	/* But be the first elsewhere. */
+	ASSERT_EQ(0, ft_bind_new(a, variant->kind.domain, &self->addr));
+	ft_close(&a);
+}
+
+TEST_F(group, O07_attached_and_never_bound)
+{
+	int a = socket(variant->kind.domain, variant->kind.type, 0);
+	int b = socket(variant->kind.domain, variant->kind.type, 0);
+
+	ASSERT_EQ(0, group_flag(a, 1));
+	ASSERT_EQ(0, group_flag(b, 1));
+	EXPECT_EQ(0, attach(a, true, 10));
+	EXPECT_EQ(0, attach(b, false, 10));
+	EXPECT_EQ(0, ft_setint(b, SO_DETACH_REUSEPORT_BPF, 0));
+	EXPECT_ERR(ENOENT, ft_setint(b, SO_DETACH_REUSEPORT_BPF, 0));
+	ft_close(&a);
+	ft_close(&b);
 }
 
 TEST_F(group, O06_needs_the_flag)
