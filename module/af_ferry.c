@@ -62,7 +62,6 @@ static void ferry_sock_destruct(struct sock *sk)
 	if (fs->addr)
 		ferry_addr_put(fs->addr);
 	put_pid(fs->own_pid);
-	sock_prot_inuse_add(sock_net(sk), sk->sk_prot, -1);
 }
 
 /**
@@ -99,7 +98,6 @@ struct sock *ferry_sock_alloc(struct net *net, struct socket *sock, int type,
 		mutex_init(&fs->recv_lock);
 	}
 
-	sock_prot_inuse_add(net, sk->sk_prot, 1);
 	ferry_socklist_add(sk);
 	return sk;
 }

@@ -46,6 +46,7 @@ void ferry_socklist_add(struct sock *sk)
 	fs->place = base + BIT_ULL(FERRY_PLACE_BITS) - ++bucket->added;
 	sk_add_bind_node(sk, &bucket->socks);
 	spin_unlock(&bucket->lock);
+	sock_prot_inuse_add(sock_net(sk), sk->sk_prot, 1);
 }
 
 /**
@@ -66,6 +67,7 @@ void ferry_socklist_del(struct sock *sk)
 	spin_lock(&bucket->lock);
 	hlist_del_init(&sk->sk_bind_node);
 	spin_unlock(&bucket->lock);
+	sock_prot_inuse_add(sock_net(sk), sk->sk_prot, -1);
 }
 
 /* The first socket at @place or behind it; @prev, if listed, comes before. */

@@ -1134,13 +1134,20 @@ TEST_F(ferry_diag, P05_protocols_counts_what_is_listed)
 
 	EXPECT_EQ(before, proc_count());
 	for (i = 0; i < 20; i++) {
+		struct ft_addr addr;
+
 		fds[i] = socket(AF_FERRY, variant->type, 0);
 		ASSERT_LE(0, fds[i]);
 		EXPECT_EQ(before + i + 1, ft_ferry_sockets());
+		/* Those with a name stay in memory for a grace period. */
+		if (i % 2)
+			ASSERT_EQ(0, ft_bind_new(fds[i], AF_FERRY, &addr));
 	}
 	EXPECT_EQ(before + 20, proc_count());
-	for (i = 0; i < 20; i++)
+	for (i = 0; i < 20; i++) {
 		ft_close(&fds[i]);
+		EXPECT_EQ(before + 19 - i, ft_ferry_sockets());
+	}
 	EXPECT_EQ(before, proc_count());
 }
 

@@ -743,25 +743,45 @@ long ft_ferry_sockets(void)
 	return sockets;
 }
 
+long ft_ferry_refs(void)
+{
+	FILE *f = fopen("/sys/module/ferry/refcnt", "re");
+	long refs = -1;
+
+	if (!f)
+		return -1;
+	if (fscanf(f, "%ld", &refs) != 1)
+		refs = -1;
+	fclose(f);
+	return refs;
+}
+
 void ft_leak_start(struct ft_leak *leak, int domain)
 {
-	int64_t end = ft_now_ms() + FT_LONG_MS;
+	int64_t end = ft_now_ms() + 1000;
 
 	leak->domain = domain;
 	leak->fds = ft_count_fds();
-	leak->sockets = domain == AF_FERRY ? ft_ferry_sockets() : 0;
-	/* Those of ft_have() and of the test before may go a grace period later. */
-	while (leak->sockets > 0 && ft_now_ms() < end) {
+	if (domain != AF_FERRY)
+		return;
+	leak->sockets = ft_ferry_sockets();
+	/*
+	 * Those of ft_have() and of the test before go a grace period later. If that
+	 * takes longer, or others use the module, the check sees less.
+	 */
+	do {
+		leak->refs = ft_ferry_refs();
+		if (leak->refs <= 0)
+			break;
 		ft_pause();
-		leak->sockets = ft_ferry_sockets();
-	}
+	} while (ft_now_ms() < end);
 }
 
 bool ft_leak_check(struct ft_leak *leak)
 {
 	int64_t end = ft_now_ms() + FT_LONG_MS;
 	int fds = ft_count_fds();
-	long sockets;
+	long sockets, refs;
 
 	if (fds != leak->fds) {
 		fprintf(stderr, "# %d descriptors open, %d at the start\n",
@@ -774,16 +794,20 @@ bool ft_leak_check(struct ft_leak *leak)
 		fprintf(stderr, "# FERRY is not in /proc/net/protocols\n");
 		return false;
 	}
-	/* The last reference may go a grace period after the close. */
+	/*
+	 * The last reference may go a grace period after the close. Others may use
+	 * the module too, and have let it go meanwhile.
+	 */
 	for (;;) {
 		sockets = ft_ferry_sockets();
-		if (sockets == leak->sockets)
+		refs = ft_ferry_refs();
+		if (sockets == leak->sockets && refs <= leak->refs)
 			return true;
 		if (ft_now_ms() > end)
 			break;
 		ft_pause();
 	}
-	fprintf(stderr, "# %ld FERRY sockets live, %ld at the start\n",
-		sockets, leak->sockets);
+	fprintf(stderr, "# %ld FERRY sockets live, %ld at the start; %ld references on the module, %ld at the start\n",
+		sockets, leak->sockets, refs, leak->refs);
 	return false;
 }

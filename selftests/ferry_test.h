@@ -257,6 +257,7 @@ struct ft_leak {
 	int domain;
 	int fds;
 	long sockets;
+	long refs;
 };
 
 void ft_leak_start(struct ft_leak *leak, int domain);
@@ -264,6 +265,12 @@ bool ft_leak_check(struct ft_leak *leak);
 
 /* Live AF_FERRY sockets of this network namespace, or -1. */
 long ft_ferry_sockets(void);
+
+/*
+ * References on the module, or -1 where it is built in: each AF_FERRY socket of
+ * whichever namespace has some for as long as there is memory of it.
+ */
+long ft_ferry_refs(void);
 
 /* Use in FIXTURE_SETUP before anything else. */
 #define FT_NEED(_domain, _type)						\
