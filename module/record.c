@@ -831,7 +831,7 @@ static inline void ferry_record_describe(struct socket *sock,
 					 struct msghdr *msg,
 					 const struct ferry_buf *first)
 {
-	if (unlikely(msg->msg_name) && sock->type == SOCK_DGRAM)
+	if (unlikely(msg->msg_name))
 		msg->msg_namelen = ferry_addr_copy(msg->msg_name, first->from);
 	if (unlikely(ferry_wants_extras(sock->sk)))
 		ferry_recv_extras(sock->sk, msg, first);

@@ -33,6 +33,48 @@ TEST_F(record, F07_boundaries_are_kept)
 		ASSERT_TRUE(record_next(self->b, n, 100 - n));
 }
 
+/* Receives a record of one byte with its sender's name, by recvfrom and recvmsg. */
+static bool is_from(int fd, const struct ft_addr *name, int flags)
+{
+	struct ft_addr from;
+	struct msghdr msg = { .msg_name = &from.ss };
+	char byte;
+
+	from.len = sizeof(from.ss);
+	if (recvfrom(fd, &byte, 1, flags | MSG_PEEK, &from.sa, &from.len) != 1 ||
+	    from.len != name->len || memcmp(&from.sa, &name->sa, from.len))
+		return false;
+	msg.msg_namelen = sizeof(from.ss);
+	msg.msg_iov = &(struct iovec){ .iov_base = &byte, .iov_len = 1 };
+	msg.msg_iovlen = 1;
+	return recvmsg(fd, &msg, flags) == 1 &&
+	       msg.msg_namelen == name->len &&
+	       !memcmp(&from.sa, &name->sa, name->len);
+}
+
+TEST_F(seqpacket, F08_name_of_the_sender)
+{
+	struct ft_addr server, client = { .len = sizeof(client.ss) };
+	int listener, a, b;
+
+	listener = ft_listener(&variant->kind, &server, 1);
+	ASSERT_LE(0, listener);
+	a = socket(variant->kind.domain, variant->kind.type, 0);
+	ASSERT_LE(0, a);
+	ASSERT_EQ(0, ft_bind_new(a, variant->kind.domain, &client));
+	ASSERT_EQ(0, connect(a, &server.sa, server.len));
+	b = accept(listener, NULL, NULL);
+	ASSERT_LE(0, b);
+	ASSERT_EQ(1, send(a, "x", 1, 0));
+	EXPECT_TRUE(is_from(b, &client, 0));
+	/* The accepted end has the name of the listener, closed or not. */
+	ft_close(&listener);
+	ASSERT_EQ(1, send(b, "x", 1, 0));
+	ft_close(&b);
+	EXPECT_TRUE(is_from(a, &server, MSG_DONTWAIT));
+	ft_close(&a);
+}
+
 TEST_F(record, F07_both_directions_are_independent)
 {
 	ASSERT_TRUE(ft_send_all(self->a, 1, 500, 500));
