@@ -81,6 +81,8 @@ static struct sock *ferry_child_alloc(struct sock *sk, struct sock *listener)
 	ferry_init_peercred(child);
 	WRITE_ONCE(child->sk_uid, current_euid());
 	/* A listener is bound, and its address outlives it. */
+	/* The CPU of connect(2), until data comes by another. */
+	WRITE_ONCE(child->sk_incoming_cpu, raw_smp_processor_id());
 	addr = ferry_sk(listener)->addr;
 	refcount_inc(&addr->refs);
 	/* The child is in the list of sockets already. */

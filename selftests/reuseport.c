@@ -751,6 +751,30 @@ TEST_F(group, O15_preferred_member)
 	}
 }
 
+TEST_F(group, O15_cpu_of_connect)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	int i, fd, other;
+
+	if (variant->kind.type == SOCK_DGRAM)
+		SKIP(return, "is not accepted");
+	MEMBERS(1);
+	for (i = 0; i < 4; i++) {
+		int cpu = i % 2 < cpus ? i % 2 : 0;
+
+		ASSERT_TRUE(run_on(cpu));
+		fd = ft_connect(&variant->kind, &self->addr);
+		ASSERT_LE(0, fd);
+		ASSERT_TRUE(run_on(cpus > 1 ? 1 - cpu : 0));
+		ASSERT_NE(0, ft_poll(self->fd[0], POLLIN, FT_LONG_MS));
+		other = accept(self->fd[0], NULL, NULL);
+		ASSERT_LE(0, other);
+		EXPECT_EQ(cpu, ft_getint(other, SO_INCOMING_CPU));
+		ft_close(&fd);
+		ft_close(&other);
+	}
+}
+
 TEST_F(group, O15_last_cpu)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
