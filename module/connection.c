@@ -10,7 +10,8 @@
  * step that completes a connection can fail.
  *
  * A socket enters TCP_SYN_SENT under its lock_sock() and the listener's @lock,
- * and leaves it under the listener's @lock alone.
+ * and leaves it under the listener's @lock alone. Who ends the wait drops the
+ * reference on the listener.
  */
 #include "ferry.h"
 
@@ -80,9 +81,9 @@ static struct sock *ferry_child_alloc(struct sock *sk, struct sock *listener)
 	security_sk_clone(listener, child);
 	ferry_init_peercred(child);
 	WRITE_ONCE(child->sk_uid, current_euid());
-	/* A listener is bound, and its address outlives it. */
 	/* The CPU of connect(2), until data comes by another. */
 	WRITE_ONCE(child->sk_incoming_cpu, raw_smp_processor_id());
+	/* A listener is bound, and its address outlives it. */
 	addr = ferry_sk(listener)->addr;
 	refcount_inc(&addr->refs);
 	/* The child is in the list of sockets already. */
@@ -146,6 +147,21 @@ static void ferry_establish(struct sock *sk, struct sock *child,
 	sk_acceptq_added(listener);
 }
 
+/*
+ * @waiter waits for @listener no more. Not the last reference: who calls this has
+ * one of its own. After that the waiter, if refused, may wait for another listener;
+ * who closes it looks no further when it finds none, so all else is done before.
+ */
+static void ferry_leave_listener(struct ferry_sock *waiter,
+				 struct sock *listener)
+{
+	lockdep_assert_held(&ferry_sk(listener)->lock);
+
+	/* Pairs with ferry_awaited(). */
+	smp_store_release(&waiter->listener, NULL);
+	__sock_put(listener);
+}
+
 /* How many who wait may be passed over in one hold of the lock. */
 #define FERRY_PASS_OVER_MAX	16
 
@@ -183,6 +199,7 @@ static void ferry_promote(struct sock *listener)
 		/* Connected, it may be closed any time. */
 		sock_hold(&waiter->sk);
 		ferry_establish(&waiter->sk, child, listener);
+		ferry_leave_listener(waiter, listener);
 		ferry_wake_state(&waiter->sk, POLL_OUT);
 		sock_put(&waiter->sk);
 		ferry_wake_reader(listener);
@@ -281,7 +298,7 @@ again:
 		goto out_put;
 	}
 	fs->child = child;
-	fs->listener = listener;
+	WRITE_ONCE(fs->listener, listener);
 	list_add_tail(&fs->node, &lfs->connect_queue);
 	ferry_set_state(sk, TCP_SYN_SENT);
 	spin_unlock(&lfs->lock);
@@ -290,17 +307,6 @@ again:
 out_put:
 	sock_put(listener);
 	return err;
-}
-
-/* The socket that @sk waited for is no longer of interest. */
-static void ferry_forget_listener(struct sock *sk)
-{
-	struct ferry_sock *fs = ferry_sk(sk);
-
-	if (fs->listener) {
-		sock_put(fs->listener);
-		fs->listener = NULL;
-	}
 }
 
 /**
@@ -360,7 +366,6 @@ int ferry_connect(struct socket *sock, struct sockaddr *uaddr, int len,
 	err = -EISCONN;
 	if (sock->state == SS_CONNECTED)
 		goto out;
-	ferry_forget_listener(sk);
 	err = 0;
 	sock->state = SS_CONNECTED;
 	if (sk->sk_state != TCP_ESTABLISHED) {
@@ -660,6 +665,7 @@ static struct sock *ferry_refuse_first(struct ferry_sock *fs,
 		waiter->child = NULL;
 		sock_hold(&waiter->sk);
 		WRITE_ONCE(waiter->sk.sk_err, ECONNREFUSED);
+		ferry_leave_listener(waiter, &fs->sk);
 		ferry_set_state(&waiter->sk, TCP_CLOSE);
 	}
 	spin_unlock(&fs->lock);
@@ -702,23 +708,56 @@ static void ferry_listen_stop(struct sock *listener)
 	}
 }
 
-/* Give up a connect under way. The state may have settled meanwhile. */
-static void ferry_connect_cancel(struct sock *sk)
+/*
+ * The listener that @sk waits for with a reference, or NULL once the wait is over:
+ * then all is seen that came of it. What drops the last reference may do so
+ * meanwhile, but a listener is freed after a grace period.
+ */
+static struct sock *ferry_awaited(struct sock *sk)
 {
-	struct ferry_sock *fs = ferry_sk(sk), *lfs = ferry_sk(fs->listener);
-	struct sock *child = NULL;
+	struct sock *listener;
 
+	rcu_read_lock();
+	/* Pairs with ferry_leave_listener(). */
+	listener = smp_load_acquire(&ferry_sk(sk)->listener);
+	if (listener && !refcount_inc_not_zero(&listener->sk_refcnt)) {
+		/* The reference of @sk was dropped. */
+		smp_acquire__after_ctrl_dep();
+		listener = NULL;
+	}
+	rcu_read_unlock();
+	return listener;
+}
+
+/*
+ * Give up a connect under way, with @err as its result, or 0 when nobody will ask.
+ * Returns false when it was over already.
+ */
+static bool ferry_connect_cancel(struct sock *sk, int err)
+{
+	struct sock *listener = ferry_awaited(sk), *child = NULL;
+	struct ferry_sock *fs = ferry_sk(sk), *lfs;
+
+	if (!listener)
+		return false;
+
+	lfs = ferry_sk(listener);
 	spin_lock(&lfs->lock);
 	if (sk->sk_state == TCP_SYN_SENT) {
 		child = fs->child;
 		list_del_init(&fs->node);
 		fs->child = NULL;
-		WRITE_ONCE(sk->sk_state, TCP_CLOSE);
+		ferry_leave_listener(fs, listener);
+		WRITE_ONCE(sk->sk_err, err);
+		ferry_set_state(sk, TCP_CLOSE);
 	}
 	spin_unlock(&lfs->lock);
 
-	if (child)
-		sock_put(child);
+	sock_put(listener);
+	if (!child)
+		return false;
+	sock_put(child);
+	return true;
 }
 
 /* Has the peer read all that @sk sent, or gone? */
@@ -773,10 +812,8 @@ void ferry_disconnect(struct sock *sk)
 	ferry_name_unbind(sk);
 	if (sk->sk_state == TCP_LISTEN)
 		ferry_listen_stop(sk);
-	if (fs->listener) {
-		ferry_connect_cancel(sk);
-		ferry_forget_listener(sk);
-	}
+	/* If it waited. */
+	ferry_connect_cancel(sk, 0);
 
 	reset = ferry_queue_purge(sk);
 	if (!ferry_connects(sk)) {
@@ -819,10 +856,11 @@ static int ferry_shutdown_band(const struct sock *sk, const struct sock *peer,
 
 /**
  * ferry_shutdown() - shutdown(2)
- * @sock: connected socket, or a listener
+ * @sock: socket that is connected or connects, or a listener
  * @how: SHUT_RD, SHUT_WR or SHUT_RDWR
  *
- * A listener that is shut down for reading stops to listen, as TCP's.
+ * A listener that is shut down for reading stops to listen, as TCP's. A connect
+ * that waits is given up, whichever direction is shut down, as TCP's too.
  *
  * Return: 0, -EINVAL or -ENOTCONN.
  */
@@ -838,6 +876,15 @@ int ferry_shutdown(struct socket *sock, int how)
 	how++;
 
 	lock_sock(sk);
+	if (ferry_state(sk) == TCP_SYN_SENT &&
+	    ferry_connect_cancel(sk, ECONNRESET)) {
+		/* Another connect may follow. */
+		sock->state = SS_UNCONNECTED;
+		release_sock(sk);
+		sk_error_report(sk);
+		ferry_wake_state(sk, POLL_HUP);
+		goto out;
+	}
 	switch (ferry_state(sk)) {
 	case TCP_LISTEN:
 		if (how & RCV_SHUTDOWN) {
@@ -874,6 +921,7 @@ int ferry_shutdown(struct socket *sock, int how)
 	}
 	if (peer && how & SEND_SHUTDOWN)
 		ferry_linger(sk);
+out:
 	ferry_debug(sk, "shutdown", err);
 	return err;
 }

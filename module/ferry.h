@@ -12,7 +12,7 @@
  *	A connected socket holds a reference on its peer from the moment both are
  *	linked until its own release. What is queued holds the sender through
  *	sk_wmem_alloc. A listener's queue owns the sockets that wait in it.
- *	A socket that waits for a full listener holds a reference on it.
+ *	A socket that waits for a full listener holds a reference on it, and its child.
  *
  * Locks, outermost first
  *	lock_sock(sk)		calls that change one socket: bind, listen, connect,
@@ -217,8 +217,9 @@ enum ferry_urg {
  * @peer: the connected peer with a reference. On STREAM and SEQPACKET set once
  *	before the socket becomes TCP_ESTABLISHED and dropped by release; on DGRAM
  *	written under @lock, and until release under lock_sock() too, read under @lock
- * @listener: a socket that connects: the listener it waits for, with a reference;
- *	a child: its listener while @unaccepted. Guarded by that listener's @lock
+ * @listener: a socket that waits to be connected: the listener it waits for, with a
+ *	reference; a child: its listener while @unaccepted. Guarded by that
+ *	listener's @lock
  * @child: while waiting, in the place of the urgent byte: the peer made for this
  *	socket; guarded like @listener
  * @node: in the listener's @accept_queue (a child) or @connect_queue (a waiting

@@ -496,6 +496,106 @@ TEST_F(in_progress, F16_shutdown_of_the_listener_refuses_the_waiting)
 	EXPECT_EQ(ECONNREFUSED, ft_getint(self->waiting, SO_ERROR));
 }
 
+TEST_F(in_progress, F16_shutdown_gives_up)
+{
+	int how, b;
+
+	for (how = SHUT_RD; how <= SHUT_RDWR; how++) {
+		struct ft_call call = {
+			.fn = ft_do_poll, .fd = self->waiting, .events = POLLOUT,
+		};
+
+		ASSERT_EQ(0, ft_start(&call));
+		ASSERT_TRUE(ft_blocked(&call));
+		EXPECT_EQ(0, shutdown(self->waiting, how));
+		ft_join(&call);
+		EXPECT_EQ(POLLERR | POLLHUP,
+			  call.revents & (POLLERR | POLLHUP));
+		EXPECT_EQ(ECONNRESET, ft_getint(self->waiting, SO_ERROR));
+		EXPECT_EQ(0, ft_getint(self->waiting, SO_ERROR));
+		EXPECT_ERR(ENOTCONN, getpeername(self->waiting,
+						 &(struct sockaddr){ 0 },
+						 &(socklen_t){ 0 }));
+		/* And may begin again. */
+		EXPECT_ERR(EINPROGRESS, connect(self->waiting, &self->addr.sa,
+						self->addr.len));
+	}
+	EXPECT_EQ(0, shutdown(self->waiting, SHUT_RDWR));
+	EXPECT_EQ(ECONNRESET, ft_getint(self->waiting, SO_ERROR));
+	EXPECT_ERR(ENOTCONN, shutdown(self->waiting, SHUT_RDWR));
+
+	/* Nothing of it is left with the listener. */
+	ASSERT_LE(0, ft_nonblock(self->listener, true));
+	while (self->n > 0) {
+		ASSERT_NE(0, ft_poll(self->listener, POLLIN, FT_LONG_MS));
+		b = accept(self->listener, NULL, NULL);
+		ASSERT_LE(0, b);
+		ft_close(&b);
+		ft_close(&self->fd[--self->n]);
+	}
+	EXPECT_ERR(EAGAIN, accept(self->listener, NULL, NULL));
+}
+
+TEST_F(in_progress, F16_shutdown_ends_a_blocked_connect)
+{
+	struct ft_call call = { .fn = ft_do_connect, .addr = &self->addr };
+	int fd = socket(variant->kind.domain, variant->kind.type, 0);
+
+	ASSERT_LE(0, fd);
+	call.fd = fd;
+	ASSERT_EQ(0, ft_start(&call));
+	ASSERT_TRUE(ft_blocked(&call));
+	EXPECT_EQ(0, shutdown(fd, SHUT_WR));
+	ft_join(&call);
+	EXPECT_EQ(-1, call.ret);
+	EXPECT_EQ(ECONNRESET, call.err);
+	EXPECT_EQ(0, ft_getint(fd, SO_ERROR));
+	ft_close(&fd);
+}
+
+/* Waits until the module has @refs references; returns how many it has. */
+static long wait_refs(long refs)
+{
+	int64_t end = ft_now_ms() + FT_LONG_MS;
+	long now;
+
+	while ((now = ft_ferry_refs()) != refs && ft_now_ms() < end)
+		poll(NULL, 0, 10);
+	return now;
+}
+
+TEST_F(in_progress, F15_who_waited_keeps_nothing_of_the_listener)
+{
+	int accepted[MANY], i, fd;
+	long refs, per_socket;
+
+	if (variant->kind.domain != AF_FERRY)
+		SKIP(return, "counts the family's sockets");
+	if (ft_ferry_refs() < 0)
+		SKIP(return, "the kernel does not count references");
+	refs = ft_ferry_refs();
+	fd = socket(variant->kind.domain, variant->kind.type, 0);
+	ASSERT_LE(0, fd);
+	per_socket = ft_ferry_refs() - refs;
+	EXPECT_LT(0, per_socket);
+	ft_close(&fd);
+	ASSERT_EQ(refs, wait_refs(refs));
+
+	/* By poll alone it learns that it is connected. */
+	for (i = 0; i <= self->n; i++) {
+		accepted[i] = accept(self->listener, NULL, NULL);
+		ASSERT_LE(0, accepted[i]);
+	}
+	EXPECT_EQ(POLLOUT, ft_poll(self->waiting, POLLOUT, FT_LONG_MS));
+	refs = ft_ferry_refs();
+	ft_close(&self->listener);
+	EXPECT_EQ(refs - per_socket, wait_refs(refs - per_socket));
+	EXPECT_TRUE(ft_send_all(self->waiting, 0, 10, 10));
+	EXPECT_TRUE(ft_recv_all(accepted[self->n], 0, 10, 10));
+	for (i = 0; i <= self->n; i++)
+		ft_close(&accepted[i]);
+}
+
 TEST_F(in_progress, F02_second_connect_fetches_the_failure)
 {
 	ft_close(&self->listener);
