@@ -109,7 +109,7 @@ static void ferry_broadcast_one(struct sock *to, void *arg)
  * That nobody is there is no error.
  *
  * Context: process.
- * Return: 0; -EACCES without SO_BROADCAST or against the name's mode;
+ * Return: 0; -EPIPE after SHUT_WR; -EACCES without SO_BROADCAST or against the name's mode;
  * -EOPNOTSUPP with descriptors.
  */
 int ferry_broadcast(struct sock *sk, const struct sockaddr_ferry *sa, int len,
@@ -118,6 +118,8 @@ int ferry_broadcast(struct sock *sk, const struct sockaddr_ferry *sa, int len,
 	struct ferry_broadcast bc = { .sk = sk, .first = first };
 	int err;
 
+	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)
+		return -EPIPE;
 	if (!sock_flag(sk, SOCK_BROADCAST))
 		return -EACCES;
 	if (first->rights)

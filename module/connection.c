@@ -411,8 +411,7 @@ static struct sock *ferry_dgram_swap_peer(struct sock *sk, struct sock *peer)
 	spin_lock(&fs->lock);
 	old = fs->peer;
 	/* Before there can be an entry at the new peer. */
-	if (old)
-		ferry_relay_stop(sk, old);
+	ferry_relay_stop(sk);
 	WRITE_ONCE(fs->peer, peer);
 	WRITE_ONCE(sk->sk_state, peer ? TCP_ESTABLISHED : TCP_CLOSE);
 	spin_unlock(&fs->lock);
@@ -817,9 +816,11 @@ void ferry_disconnect(struct sock *sk)
 
 	reset = ferry_queue_purge(sk);
 	if (!ferry_connects(sk)) {
-		/* Has a barrier: who sleeps after it sees that we are dead. */
-		if (wq_has_sleeper(&fs->senders))
-			wake_up_interruptible_all(&fs->senders);
+		/*
+		 * Also when nobody seems to sleep: relay entries, which hold no
+		 * reference, come under its lock as long as we are not dead.
+		 */
+		wake_up_interruptible_all(&fs->senders);
 		peer = ferry_dgram_swap_peer(sk, NULL);
 		if (peer)
 			sock_put(peer);
@@ -856,11 +857,12 @@ static int ferry_shutdown_band(const struct sock *sk, const struct sock *peer,
 
 /**
  * ferry_shutdown() - shutdown(2)
- * @sock: socket that is connected or connects, or a listener
+ * @sock: connected or datagram socket, one that connects, or a listener
  * @how: SHUT_RD, SHUT_WR or SHUT_RDWR
  *
  * A listener that is shut down for reading stops to listen, as TCP's. A connect
- * that waits is given up, whichever direction is shut down, as TCP's too.
+ * that waits is given up, whichever direction is shut down, as TCP's too. A datagram
+ * socket without peer is shut down, and told -ENOTCONN, as UDP's.
  *
  * Return: 0, -EINVAL or -ENOTCONN.
  */
@@ -893,6 +895,12 @@ int ferry_shutdown(struct socket *sock, int how)
 			band = POLL_HUP;
 		}
 		break;
+	default:
+		err = -ENOTCONN;
+		/* As UDP: who waits on a datagram socket is to stop all the same. */
+		if (ferry_connects(sk))
+			break;
+		fallthrough;
 	case TCP_ESTABLISHED:
 		if (ferry_connects(sk)) {
 			peer = ferry_sk(sk)->peer;
@@ -906,8 +914,6 @@ int ferry_shutdown(struct socket *sock, int how)
 		}
 		band = ferry_shutdown_band(sk, peer, how);
 		break;
-	default:
-		err = -ENOTCONN;
 	}
 	release_sock(sk);
 

@@ -226,6 +226,9 @@ enum ferry_urg {
  *	socket); guarded by the listener's @lock
  * @accept_queue: listener, in the place of the urgent byte: children ready for
  *	accept(2); guarded by @lock
+ * @relay_at: DGRAM, in the place of the urgent byte: in whose @senders @relay is,
+ *	without a reference, or NULL. Set under @lock and that queue's lock, cleared
+ *	under the latter
  * @connect_queue: listener: sockets that wait for a place; guarded by @lock
  * @vertex: what inflight.c knows of the socket, or NULL; guarded by its lock
  * @place: where in the list of all sockets, never changes; see socklist.c
@@ -249,9 +252,9 @@ enum ferry_urg {
  * @send_lock: serialises senders of a byte stream
  * @recv_lock: serialises readers of a byte stream
  * @senders: DGRAM: who found this receiver full
- * @relay: DGRAM: this socket's entry in its peer's @senders, which wakes those
- *	who poll it. Guarded by that queue's lock; made by the first use, its func
- *	guarded by @lock
+ * @relay: DGRAM: this socket's entry in the @senders of its peer, or without one of
+ *	whoever refused a datagram last; wakes those who poll it. Guarded by that
+ *	queue's lock; made by the first use, its func guarded by @lock
  *
  * The receive queue. On a byte stream it has one producer (the peer, under its
  * @send_lock) and one consumer (under @recv_lock); they meet in @written and
@@ -299,6 +302,7 @@ struct ferry_sock {
 			atomic_t		zerocopy_calls;
 		};
 		struct sock			*child;
+		struct sock			*relay_at;
 	};
 	struct ferry_buf	*tail;
 	unsigned long		written;
@@ -893,8 +897,8 @@ void ferry_wake_reader(struct sock *sk);
 void ferry_wake_stream(struct sock *sk, struct sock *peer);
 void ferry_wake_writer(struct sock *sk, struct sock *peer);
 void ferry_wake_state(struct sock *sk, int band);
-void ferry_relay_start(struct sock *sk, struct sock *peer);
-void ferry_relay_stop(struct sock *sk, struct sock *peer);
+void ferry_relay_start(struct sock *sk, struct sock *to);
+void ferry_relay_stop(struct sock *sk);
 __poll_t ferry_poll(struct file *file, struct socket *sock,
 		    struct poll_table_struct *wait);
 

@@ -151,32 +151,46 @@ static int ferry_relay(wait_queue_entry_t *entry, unsigned int mode, int flags,
 	list_del_init(&entry->entry);
 	ferry_wake(&fs->sk, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND,
 		   SOCK_WAKE_SPACE, POLL_OUT);
+	/* Pairs with ferry_relay_stop(): last touch of the socket. */
+	smp_store_release(&fs->relay_at, NULL);
 	return 0;
 }
 
 /**
- * ferry_relay_start() - be told when a datagram socket's peer has room again
+ * ferry_relay_start() - be told when a datagram's receiver has room again
  * @sk: sender
- * @peer: receiver; nothing happens unless it is the connected peer
+ * @to: receiver, with a reference; nothing happens if it is not the peer of a
+ *	connected @sk, nor bound
+ *
+ * There is one entry: a socket without peer is told of the receiver that refused
+ * last.
  */
-void ferry_relay_start(struct sock *sk, struct sock *peer)
+void ferry_relay_start(struct sock *sk, struct sock *to)
 {
-	struct ferry_sock *fs = ferry_sk(sk), *pfs = ferry_sk(peer);
+	struct ferry_sock *fs = ferry_sk(sk), *tfs = ferry_sk(to);
 	unsigned long flags;
 
 	spin_lock(&fs->lock);
-	/* Once it is no longer the peer nobody would take the entry out. */
-	if (fs->peer == peer) {
+	/*
+	 * The entry holds no reference on @to. A peer is held until the entry was
+	 * taken out; others are bound, and so freed after a grace period.
+	 */
+	if (fs->peer ? fs->peer == to : sock_flag(to, SOCK_RCU_FREE)) {
 		/* The first time. */
 		if (!fs->relay.func) {
 			init_waitqueue_func_entry(&fs->relay, ferry_relay);
 			INIT_LIST_HEAD(&fs->relay.entry);
 		}
-		spin_lock_irqsave(&pfs->senders.lock, flags);
-		if (list_empty(&fs->relay.entry))
-			__add_wait_queue(&pfs->senders, &fs->relay);
-		WRITE_ONCE(pfs->full, 1);
-		spin_unlock_irqrestore(&pfs->senders.lock, flags);
+		if (READ_ONCE(fs->relay_at) != to)
+			ferry_relay_stop(sk);
+		spin_lock_irqsave(&tfs->senders.lock, flags);
+		/* Its release empties the queue after it has set @dead. */
+		if (list_empty(&fs->relay.entry) && !READ_ONCE(tfs->dead)) {
+			__add_wait_queue(&tfs->senders, &fs->relay);
+			WRITE_ONCE(fs->relay_at, to);
+		}
+		WRITE_ONCE(tfs->full, 1);
+		spin_unlock_irqrestore(&tfs->senders.lock, flags);
 	}
 	spin_unlock(&fs->lock);
 	/* Pairs with the reader's look for sleepers after it made room. */
@@ -184,40 +198,71 @@ void ferry_relay_start(struct sock *sk, struct sock *peer)
 }
 
 /**
- * ferry_relay_stop() - @peer is about to be no longer the peer of @sk
+ * ferry_relay_stop() - @sk is no longer to be told of any receiver's room
  * @sk: datagram socket; the caller holds its @lock
- * @peer: its peer
  */
-void ferry_relay_stop(struct sock *sk, struct sock *peer)
+void ferry_relay_stop(struct sock *sk)
 {
-	struct ferry_sock *fs = ferry_sk(sk), *pfs = ferry_sk(peer);
-	unsigned long flags;
+	struct ferry_sock *fs = ferry_sk(sk);
+	struct sock *at;
 
 	lockdep_assert_held(&fs->lock);
 
-	if (!fs->relay.func)
-		return;
-	spin_lock_irqsave(&pfs->senders.lock, flags);
-	list_del_init(&fs->relay.entry);
-	spin_unlock_irqrestore(&pfs->senders.lock, flags);
+	rcu_read_lock();
+	/* Pairs with ferry_relay(), which may be at work until it is NULL. */
+	at = smp_load_acquire(&fs->relay_at);
+	if (at) {
+		wait_queue_head_t *senders = &ferry_sk(at)->senders;
+		unsigned long flags;
+
+		spin_lock_irqsave(&senders->lock, flags);
+		list_del_init(&fs->relay.entry);
+		WRITE_ONCE(fs->relay_at, NULL);
+		spin_unlock_irqrestore(&senders->lock, flags);
+	}
+	rcu_read_unlock();
+}
+
+/*
+ * Whose room counts for @sk beside its own: its peer's, or without one that of the
+ * receiver which refused last and has told of no room since. With a reference, or
+ * NULL.
+ */
+static struct sock *ferry_dgram_awaited(struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	struct sock *to;
+
+	spin_lock(&fs->lock);
+	to = fs->peer;
+	if (to) {
+		sock_hold(to);
+	} else {
+		rcu_read_lock();
+		to = READ_ONCE(fs->relay_at);
+		if (to && !refcount_inc_not_zero(&to->sk_refcnt))
+			to = NULL;
+		rcu_read_unlock();
+	}
+	spin_unlock(&fs->lock);
+	return to;
 }
 
 static bool ferry_dgram_writable(struct sock *sk)
 {
-	struct sock *peer = ferry_peer_get(sk);
+	struct sock *to = ferry_dgram_awaited(sk);
 	bool writable;
 
-	if (!peer)
+	if (!to)
 		return !ferry_nospace(sk, NULL);
 
-	writable = ferry_writable(sk, peer);
+	writable = ferry_writable(sk, to);
 	if (!writable) {
-		ferry_relay_start(sk, peer);
+		ferry_relay_start(sk, to);
 		/* A receiver that takes no more wakes nobody: sending tells. */
-		writable = !ferry_nospace(sk, peer) ||
-			   ferry_send_closed(sk, peer);
+		writable = !ferry_nospace(sk, to) || ferry_send_closed(sk, to);
 	}
-	sock_put(peer);
+	sock_put(to);
 	return writable;
 }
 

@@ -11,7 +11,7 @@
  * all that lies in the receiver's queue is the one peer's, so its own wake-up
  * for write space is enough. A datagram receiver has many senders: those that
  * found it full wait in its @senders queue, in person when they block, by their
- * @relay entry when they poll.
+ * @relay entry when they poll or got EAGAIN.
  */
 #include <linux/uio.h>
 
@@ -234,6 +234,15 @@ static bool ferry_record_may_send(struct sock *sk, struct sock *to)
 	       READ_ONCE(sk->sk_err);
 }
 
+/* There is no time to wait for room. Returns 0 to try again. */
+static int ferry_record_no_wait(struct sock *sk, struct sock *to)
+{
+	/* An edge-triggered epoll hears of room without asking again. */
+	if (!ferry_connects(sk))
+		ferry_relay_start(sk, to);
+	return ferry_nospace(sk, to) ? -EAGAIN : 0;
+}
+
 /* Wait until @sk may send to @to. Returns 0 to try again. */
 static int ferry_record_wait_room(struct sock *sk, struct sock *to, long *timeo)
 {
@@ -242,12 +251,8 @@ static int ferry_record_wait_room(struct sock *sk, struct sock *to, long *timeo)
 	DECLARE_WAITQUEUE(own, current);
 	int err = 0;
 
-	if (!*timeo) {
-		/* An edge-triggered epoll hears of room without asking again. */
-		if (!ferry_connects(sk))
-			ferry_relay_start(sk, to);
-		return ferry_nospace(sk, to) ? -EAGAIN : 0;
-	}
+	if (!*timeo)
+		return ferry_record_no_wait(sk, to);
 
 	if (!ferry_connects(sk))
 		add_wait_queue(&ferry_sk(to)->senders, &at_receiver);
@@ -270,7 +275,7 @@ static int ferry_record_wait_room(struct sock *sk, struct sock *to, long *timeo)
 	remove_wait_queue(sk_sleep(sk), &own);
 	if (!ferry_connects(sk))
 		remove_wait_queue(&ferry_sk(to)->senders, &at_receiver);
-	return err;
+	return err == -EAGAIN ? ferry_record_no_wait(sk, to) : err;
 }
 
 /*

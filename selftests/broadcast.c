@@ -154,6 +154,17 @@ TEST_F(broadcast, O09_needs_the_flag)
 	EXPECT_TRUE(shout(self->tx, &self->all, 0, 10));
 }
 
+TEST_F(broadcast, F16_not_after_a_shutdown)
+{
+	int i;
+
+	EXPECT_ERR(ENOTCONN, shutdown(self->tx, SHUT_WR));
+	EXPECT_ERR(EPIPE, sendto(self->tx, "x", 1, 0, &self->all.sa,
+				 self->all.len));
+	for (i = 0; i < RECEIVERS; i++)
+		EXPECT_EQ(0, ft_poll(self->rx[i], POLLIN, 0));
+}
+
 TEST_F(broadcast, O09_every_socket_of_the_name_gets_a_copy)
 {
 	static const size_t sizes[] = { 1, 100, 5000, 0, 60000 };

@@ -2,11 +2,12 @@
 /*
  * What only DGRAM has: destinations, the default peer, many senders, and
  * back-pressure between sockets that are not each other's only peer. F02, F04,
- * F07, F08, F12, F15, E05, O38.
+ * F07-F09, F12, F15, F16, E05, O38.
  */
 
 #include "record_fixture.h"
 
+#include <sched.h>
 #include <sys/epoll.h>
 
 /*
@@ -624,18 +625,299 @@ TEST_F(local_dgram, E05_receiver_has_gone)
 	EXPECT_ERR(ECONNREFUSED, send(self->tx, "x", 1, 0));
 }
 
-TEST_F(ferry_dgram, E05_unconnected_sees_its_own_buffer_only)
+/* As record_fill(), to a destination. */
+static int fill_to(int fd, const struct ft_addr *addr, size_t len)
 {
-	char buf[1000] = "";
-	int n = 0;
+	char *buf = malloc(len);
+	int n;
+
+	for (n = 0; buf; n++) {
+		ft_pattern(buf, n, len);
+		if (sendto(fd, buf, len, MSG_DONTWAIT, &addr->sa, addr->len) ==
+		    (ssize_t)len)
+			continue;
+		if (errno != EAGAIN)
+			n = -1;
+		break;
+	}
+	free(buf);
+	return n;
+}
+
+/* Nobody is connected. What poll knows is who refused last. */
+
+TEST_F(ferry_dgram, E05_refused_without_a_peer)
+{
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	struct ft_call call = {
+		.fn = ft_do_poll, .fd = self->tx, .events = POLLOUT,
+		.timeout_ms = FT_LONG_MS,
+	};
+	int other = socket(AF_FERRY, SOCK_DGRAM, 0);
+	int ep = epoll_create1(0);
+	int i, n, round;
+
+	ASSERT_LE(0, other);
+	ft_setint(self->rx, SO_RCVBUF, 8192);
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->tx, &event));
+	EXPECT_EQ(1, epoll_wait(ep, &event, 1, 0));
+	for (round = 0; round < 3; round++) {
+		n = fill_to(other, &self->addr, 2000);
+		ASSERT_LT(0, n);
+		/* Full, but this socket was not refused. */
+		EXPECT_EQ(POLLOUT, ft_poll(self->tx, POLLOUT, 0));
+		EXPECT_ERR(EAGAIN, send_to(self->tx, &self->addr));
+		EXPECT_EQ(0, ft_poll(self->tx, POLLOUT, 0));
+		EXPECT_EQ(0, epoll_wait(ep, &event, 1, 0));
+		ASSERT_EQ(0, ft_start(&call));
+		ASSERT_TRUE(ft_blocked(&call));
+		for (i = 0; i < n; i++)
+			ASSERT_TRUE(record_next(self->rx, i, 2000));
+		ft_join(&call);
+		EXPECT_EQ(POLLOUT, call.revents);
+		EXPECT_EQ(1, epoll_wait(ep, &event, 1, FT_LONG_MS));
+		EXPECT_EQ(EPOLLOUT, event.events);
+		EXPECT_EQ(0, epoll_wait(ep, &event, 1, 0));
+		EXPECT_EQ(1, send_to(self->tx, &self->addr));
+		EXPECT_EQ(1, recv(self->rx, &i, 1, 0));
+	}
+	/* An edge without another look at poll before. */
+	n = fill_to(other, &self->addr, 2000);
+	ASSERT_LT(0, n);
+	EXPECT_ERR(EAGAIN, send_to(self->tx, &self->addr));
+	for (i = 0; i < n; i++)
+		ASSERT_TRUE(record_next(self->rx, i, 2000));
+	EXPECT_EQ(1, epoll_wait(ep, &event, 1, FT_LONG_MS));
+	ft_close(&ep);
+	ft_close(&other);
+}
+
+TEST_F(ferry_dgram, E05_refused_by_its_own_messages)
+{
+	int i, n;
 
 	ft_setint(self->rx, SO_RCVBUF, 8192);
-	while (sendto(self->tx, buf, 1000, MSG_DONTWAIT, &self->addr.sa,
-		      self->addr.len) == 1000)
-		n++;
-	EXPECT_EQ(EAGAIN, errno);
-	EXPECT_LT(0, n);
+	n = fill_to(self->tx, &self->addr, 1000);
+	ASSERT_LT(0, n);
+	EXPECT_EQ(0, ft_poll(self->tx, POLLOUT, 0));
+	for (i = 0; i < n; i++)
+		ASSERT_TRUE(record_next(self->rx, i, 1000));
 	EXPECT_EQ(POLLOUT, ft_poll(self->tx, POLLOUT, 0));
+}
+
+TEST_F(ferry_dgram, E05_refused_after_a_timeout)
+{
+	int other = socket(AF_FERRY, SOCK_DGRAM, 0);
+
+	ASSERT_LE(0, other);
+	ft_setint(self->rx, SO_RCVBUF, 8192);
+	ASSERT_LT(0, fill_to(other, &self->addr, 2000));
+	ASSERT_EQ(0, ft_settimeo(self->tx, SO_SNDTIMEO, 50));
+	EXPECT_ERR(EAGAIN, sendto(self->tx, "x", 1, 0, &self->addr.sa,
+				  self->addr.len));
+	EXPECT_EQ(0, ft_poll(self->tx, POLLOUT, 0));
+	ft_close(&other);
+}
+
+TEST_F(ferry_dgram, E05_the_last_that_refused_counts)
+{
+	int other = socket(AF_FERRY, SOCK_DGRAM, 0);
+	int rx = socket(AF_FERRY, SOCK_DGRAM, 0);
+	struct ft_addr addr;
+	int i, n, m;
+
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, ft_bind_new(rx, AF_FERRY, &addr));
+	ft_setint(self->rx, SO_RCVBUF, 8192);
+	ft_setint(rx, SO_RCVBUF, 8192);
+	n = fill_to(other, &self->addr, 2000);
+	m = fill_to(other, &addr, 2000);
+	ASSERT_LT(0, n);
+	ASSERT_LT(0, m);
+	EXPECT_ERR(EAGAIN, send_to(self->tx, &self->addr));
+	EXPECT_ERR(EAGAIN, send_to(self->tx, &addr));
+	for (i = 0; i < n; i++)
+		ASSERT_TRUE(record_next(self->rx, i, 2000));
+	EXPECT_EQ(0, ft_poll(self->tx, POLLOUT, 0));
+	/* It can be sent to meanwhile, and that changes nothing. */
+	EXPECT_EQ(1, send_to(self->tx, &self->addr));
+	EXPECT_EQ(0, ft_poll(self->tx, POLLOUT, 0));
+	for (i = 0; i < m; i++)
+		ASSERT_TRUE(record_next(rx, i, 2000));
+	EXPECT_EQ(POLLOUT, ft_poll(self->tx, POLLOUT, 0));
+	/* And never does who refused a socket that has a peer by now. */
+	m = fill_to(other, &addr, 2000);
+	EXPECT_ERR(EAGAIN, send_to(self->tx, &addr));
+	EXPECT_EQ(0, ft_poll(self->tx, POLLOUT, 0));
+	ASSERT_EQ(0, connect(self->tx, &self->addr.sa, self->addr.len));
+	EXPECT_EQ(POLLOUT, ft_poll(self->tx, POLLOUT, 0));
+	EXPECT_ERR(EAGAIN, send_to(self->tx, &addr));
+	EXPECT_EQ(POLLOUT, ft_poll(self->tx, POLLOUT, 0));
+	ft_close(&rx);
+	ft_close(&other);
+}
+
+TEST_F(ferry_dgram, E05_who_refused_has_gone)
+{
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	int other = socket(AF_FERRY, SOCK_DGRAM, 0);
+	int ep = epoll_create1(0);
+
+	ASSERT_LE(0, other);
+	ft_setint(self->rx, SO_RCVBUF, 8192);
+	ASSERT_LT(0, fill_to(other, &self->addr, 2000));
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->tx, &event));
+	EXPECT_EQ(1, epoll_wait(ep, &event, 1, 0));
+	EXPECT_ERR(EAGAIN, send_to(self->tx, &self->addr));
+	EXPECT_EQ(0, epoll_wait(ep, &event, 1, 0));
+	ft_close(&self->rx);
+	EXPECT_EQ(1, epoll_wait(ep, &event, 1, FT_LONG_MS));
+	EXPECT_EQ(POLLOUT, ft_poll(self->tx, POLLOUT, 0));
+	EXPECT_ERR(ECONNREFUSED, send_to(self->tx, &self->addr));
+	ft_close(&ep);
+	ft_close(&other);
+}
+
+TEST_F(ferry_dgram, E05_who_was_refused_has_gone)
+{
+	int other = socket(AF_FERRY, SOCK_DGRAM, 0);
+	int i, n;
+
+	ASSERT_LE(0, other);
+	ft_setint(self->rx, SO_RCVBUF, 8192);
+	n = fill_to(other, &self->addr, 2000);
+	ASSERT_LT(0, n);
+	EXPECT_ERR(EAGAIN, send_to(self->tx, &self->addr));
+	EXPECT_EQ(0, ft_poll(self->tx, POLLOUT, 0));
+	ft_close(&self->tx);
+	for (i = 0; i < n; i++)
+		ASSERT_TRUE(record_next(self->rx, i, 2000));
+	ft_close(&other);
+}
+
+struct refuser {
+	pthread_t thread;
+	const struct ft_addr *addr;
+	int rounds;
+};
+
+/* Receivers that come, fill up and go. */
+static void *refuse(void *arg)
+{
+	struct refuser *refuser = arg;
+	char buf[2000] = "";
+	int i, fd;
+
+	for (i = 0; i < refuser->rounds; i++) {
+		fd = socket(AF_FERRY, SOCK_DGRAM, 0);
+		ft_setint(fd, SO_RCVBUF, 4096);
+		bind(fd, &refuser->addr->sa, refuser->addr->len);
+		while (sendto(fd, buf, sizeof(buf), MSG_DONTWAIT,
+			      &refuser->addr->sa, refuser->addr->len) > 0)
+			;
+		sched_yield();
+		if (i & 1)
+			while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+				;
+		close(fd);
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(ferry_dgram, F15_refusers_come_and_go, FT_SLOW_S)
+{
+	struct sockaddr unspec = { .sa_family = AF_UNSPEC };
+	struct ft_addr addr[2];
+	struct refuser refuser[2];
+	int i, fd;
+
+	for (i = 0; i < 2; i++) {
+		ft_addr_new(AF_FERRY, &addr[i]);
+		refuser[i] = (struct refuser){ .addr = &addr[i], .rounds = 200 };
+		ASSERT_EQ(0, pthread_create(&refuser[i].thread, NULL, refuse,
+					    &refuser[i]));
+	}
+	for (i = 0; i < 2000; i++) {
+		send_to(self->tx, &addr[i & 1]);
+		ft_poll(self->tx, POLLOUT, 0);
+		if (i % 3)
+			continue;
+		fd = socket(AF_FERRY, SOCK_DGRAM, 0);
+		send_to(fd, &addr[i & 1]);
+		ft_poll(fd, POLLOUT, 0);
+		if (i & 1)
+			connect(fd, &self->addr.sa, self->addr.len);
+		connect(fd, &unspec, sizeof(unspec));
+		ft_close(&fd);
+	}
+	for (i = 0; i < 2; i++)
+		pthread_join(refuser[i].thread, NULL);
+	/* None of them is left, so nobody can be waited for. */
+	EXPECT_EQ(POLLOUT, ft_poll(self->tx, POLLOUT, 0));
+}
+
+/* Shut down without a peer: an error to UDP, which does it all the same. */
+static int shutdown_error(int domain)
+{
+	return domain == AF_UNIX ? 0 : ENOTCONN;
+}
+
+TEST_F(dgram, F16_shutdown_without_a_peer_wakes_readers)
+{
+	struct ft_call call[2];
+	char buf[2][8];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		call[i] = (struct ft_call){
+			.fn = ft_do_recv, .fd = self->rx, .buf = buf[i],
+			.len = sizeof(buf[i]),
+		};
+		ASSERT_EQ(0, ft_start(&call[i]));
+		ASSERT_TRUE(ft_blocked(&call[i]));
+	}
+	EXPECT_EQ(shutdown_error(variant->domain),
+		  ft_err(shutdown(self->rx, SHUT_RDWR)));
+	for (i = 0; i < 2; i++) {
+		ft_join(&call[i]);
+		EXPECT_EQ(0, call[i].ret);
+	}
+	EXPECT_EQ(POLLIN | POLLHUP, ft_poll(self->rx, POLLIN, 0));
+	EXPECT_ERR(EPIPE, sendto(self->rx, "x", 1, MSG_NOSIGNAL,
+				 &self->from.sa, self->from.len));
+}
+
+/* AF_UNIX lets them wait on. */
+TEST_F(ferry_dgram, F16_shutdown_without_a_peer_ends_senders)
+{
+	struct ft_call call = {
+		.fn = ft_do_send, .fd = self->tx, .buf = "x", .len = 1,
+	};
+
+	ASSERT_EQ(0, connect(self->tx, &self->addr.sa, self->addr.len));
+	ft_setint(self->rx, SO_RCVBUF, 8192);
+	ASSERT_LT(0, record_fill(self->tx, 1000));
+	ASSERT_EQ(0, ft_start(&call));
+	ASSERT_TRUE(ft_blocked(&call));
+	EXPECT_ERR(ENOTCONN, shutdown(self->rx, SHUT_RD));
+	ft_join(&call);
+	EXPECT_EQ(-1, call.ret);
+	EXPECT_EQ(EPIPE, call.err);
+}
+
+TEST_F(ferry_dgram, F16_what_was_queued_is_read_first)
+{
+	char buf[8];
+
+	ASSERT_EQ(1, send_to(self->tx, &self->addr));
+	EXPECT_ERR(ENOTCONN, shutdown(self->rx, SHUT_RD));
+	EXPECT_EQ(POLLIN | POLLRDHUP, ft_poll(self->rx, POLLIN | POLLRDHUP, 0));
+	EXPECT_EQ(1, recv(self->rx, buf, sizeof(buf), 0));
+	EXPECT_EQ(0, recv(self->rx, buf, sizeof(buf), 0));
+	EXPECT_ERR(EPIPE, send_to(self->tx, &self->addr));
+	/* The other direction goes on. */
+	EXPECT_EQ(1, send_to(self->rx, &self->from));
+	EXPECT_ERR(EINVAL, shutdown(self->rx, 3));
 }
 
 TEST_F(local_dgram, O38_one_buffer_for_all_receivers)
