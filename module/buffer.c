@@ -79,15 +79,14 @@ struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want, size_t max)
  * ferry_buf_share() - make a buffer that shows another's payload
  * @buf: buffer that is complete
  *
- * Context: any.
+ * Context: process, may sleep.
  * Return: a buffer as ferry_buf_alloc() makes, or NULL without memory.
  */
 struct ferry_buf *ferry_buf_share(struct ferry_buf *buf)
 {
 	struct ferry_buf *view;
 
-	view = kmem_cache_alloc(ferry_buf_caches[0],
-				GFP_ATOMIC | __GFP_NOWARN | __GFP_ACCOUNT);
+	view = kmem_cache_alloc(ferry_buf_caches[0], GFP_KERNEL_ACCOUNT);
 	if (!view)
 		return NULL;
 

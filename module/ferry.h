@@ -229,6 +229,8 @@ enum ferry_urg {
  * @relay_at: DGRAM, in the place of the urgent byte: in whose @senders @relay is,
  *	without a reference, or NULL. Set under @lock and that queue's lock, cleared
  *	under the latter
+ * @cut_off: DGRAM, there too: it lost a broadcast, was told, and got none since;
+ *	guarded by @lock
  * @connect_queue: listener: sockets that wait for a place; guarded by @lock
  * @vertex: what inflight.c knows of the socket, or NULL; guarded by its lock
  * @place: where in the list of all sockets, never changes; see socklist.c
@@ -302,7 +304,10 @@ struct ferry_sock {
 			atomic_t		zerocopy_calls;
 		};
 		struct sock			*child;
-		struct sock			*relay_at;
+		struct {
+			struct sock		*relay_at;
+			u8			cut_off;
+		};
 	};
 	struct ferry_buf	*tail;
 	unsigned long		written;
@@ -697,7 +702,7 @@ static inline void ferry_cmsg_attach(struct ferry_buf *buf,
 /* filter.c */
 void ferry_filter_dress(struct sk_buff *skb, const struct sock *sk, u32 mark);
 int ferry_filter_record(struct sock *sk, struct sock *to,
-			struct ferry_buf *first, gfp_t gfp);
+			struct ferry_buf *first);
 struct sk_buff *ferry_filter_bytes(struct sock *sk, struct sock *to, u32 mark,
 				   struct iov_iter *iter, size_t len);
 void ferry_filter_inherit(struct sock *child, const struct sock *listener);

@@ -66,18 +66,18 @@ static void ferry_record_trim(struct ferry_buf *buf, u32 len)
  * @sk: sender
  * @to: receiver with a filter
  * @first: the record, in no queue; may be shortened
- * @gfp: how to allocate
  *
+ * Context: process, may sleep.
  * Return: 0, -EPERM when it is to be dropped (it is counted), or -ENOMEM.
  */
 int ferry_filter_record(struct sock *sk, struct sock *to,
-			struct ferry_buf *first, gfp_t gfp)
+			struct ferry_buf *first)
 {
 	struct sk_buff *skb;
 	u32 len;
 	int n;
 
-	skb = ferry_record_skb(first, 0, gfp);
+	skb = ferry_record_skb(first, 0, GFP_KERNEL);
 	if (!skb)
 		return -ENOMEM;
 	len = skb->len;

@@ -225,13 +225,22 @@ out:
 	return err;
 }
 
+/*
+ * Is there an error for senders? What a datagram socket has pending is not theirs: it
+ * missed a broadcast.
+ */
+static bool ferry_record_failed(const struct sock *sk)
+{
+	return ferry_connects(sk) && READ_ONCE(sk->sk_err);
+}
+
 /* Could a sender to @to go on? If not it will be woken. */
 static bool ferry_record_may_send(struct sock *sk, struct sock *to)
 {
 	if (!ferry_connects(sk))
 		WRITE_ONCE(ferry_sk(to)->full, 1);
 	return !ferry_nospace(sk, to) || ferry_send_closed(sk, to) ||
-	       READ_ONCE(sk->sk_err);
+	       ferry_record_failed(sk);
 }
 
 /* There is no time to wait for room. Returns 0 to try again. */
@@ -332,9 +341,11 @@ static int ferry_record_deliver(struct sock *sk, struct sock *to,
 		/* In this order: who closes sets the error before. */
 		bool closed = ferry_send_closed(sk, to);
 
-		err = sock_error(sk);
-		if (unlikely(err))
-			return err;
+		if (unlikely(ferry_record_failed(sk))) {
+			err = sock_error(sk);
+			if (err)
+				return err;
+		}
 		if (unlikely(closed))
 			return ferry_record_closed(sk, to);
 
@@ -343,7 +354,7 @@ static int ferry_record_deliver(struct sock *sk, struct sock *to,
 			err = first->paged ? ferry_record_own(sk, first) : 0;
 			if (err)
 				return err;
-			err = ferry_filter_record(sk, to, first, GFP_KERNEL);
+			err = ferry_filter_record(sk, to, first);
 			if (err == -EPERM) {
 				if (unlikely(first->txstamp))
 					ferry_txstamp_record(sk, to, first);
@@ -912,6 +923,13 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 				return err;
 		}
 		peer = fs->peer;
+	} else if (unlikely(READ_ONCE(sk->sk_err))) {
+		/* As UDP: a receiver that is always behind would not learn of it. */
+		err = sock_error(sk);
+		if (err) {
+			ferry_debug(sk, "receive", err);
+			return err;
+		}
 	}
 
 	for (;;) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Broadcast on this host, node ff01::1. O09, O36, O44, F07, F09, X02, X04.
+ * Broadcast on this host, node ff01::1. O09, O36, O44, F07, F09, F16, X02, X04, X08.
  */
 
 #include "bpf_helpers.h"
@@ -9,6 +9,7 @@
 
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <linux/errqueue.h>
 #include <linux/filter.h>
 #include <linux/net_tstamp.h>
@@ -412,14 +413,193 @@ TEST_F(broadcast, O09_policy_disconnect)
 	/* What came before stays readable. */
 	EXPECT_TRUE(hear(self->rx[0], 0, 1000));
 
-	/* Without SO_ERROR the next read tells, once. */
+	/* Without SO_ERROR the next read tells, once, before what waits. */
 	while (!(ft_poll(self->rx[0], 0, 0) & POLLERR))
 		ASSERT_TRUE(shout(self->tx, &self->all, 0, 1000));
-	for (i = 0; i < 100; i++)
-		if (recv(self->rx[0], buf, sizeof(buf), MSG_DONTWAIT) < 0 &&
-		    errno != EAGAIN)
-			break;
-	EXPECT_EQ(ENOBUFS, errno);
+	EXPECT_ERR(ENOBUFS, recv(self->rx[0], buf, sizeof(buf), MSG_DONTWAIT));
+	EXPECT_TRUE(hear(self->rx[0], 1, 1000));
+}
+
+TEST_F(broadcast, O09_always_behind_is_told_each_time)
+{
+	int value = FERRY_BROADCAST_DISCONNECT;
+	int i, round, lost, n = 0;
+	char buf[8];
+
+	ASSERT_EQ(0, setsockopt(self->rx[0], SOL_FERRY, FERRY_BROADCAST_POLICY,
+				&value, sizeof(value)));
+	ASSERT_EQ(0, ft_setint(self->rx[0], SO_RCVBUF, 8192));
+	for (round = 0; round < 20; round++) {
+		/* Read one of many that are sent: there is always something. */
+		lost = ft_meminfo(self->rx[0], SK_MEMINFO_DROPS);
+		do {
+			ASSERT_TRUE(shout(self->tx, &self->all, n, 1000));
+			n++;
+			ASSERT_GT(1000, n);
+		} while (lost == ft_meminfo(self->rx[0], SK_MEMINFO_DROPS));
+		EXPECT_EQ(POLLIN | POLLERR, ft_poll(self->rx[0], POLLIN, 0));
+		EXPECT_ERR(ENOBUFS, recv(self->rx[0], buf, sizeof(buf),
+					 MSG_PEEK | MSG_DONTWAIT));
+		/* Contact is still lost: nothing new to tell. */
+		for (i = 0; i < 3; i++, n++)
+			ASSERT_TRUE(shout(self->tx, &self->all, n, 1000));
+		EXPECT_EQ(POLLIN, ft_poll(self->rx[0], POLLIN, 0));
+		EXPECT_EQ(0, ft_getint(self->rx[0], SO_ERROR));
+		EXPECT_LT(0, recv(self->rx[0], buf, sizeof(buf), MSG_DONTWAIT));
+		EXPECT_EQ(POLLIN, ft_poll(self->rx[0], POLLIN, 0));
+	}
+}
+
+TEST_F(broadcast, O09_what_was_lost_fails_no_send)
+{
+	int value = FERRY_BROADCAST_DISCONNECT;
+	struct ft_call call = {
+		.fn = ft_do_send, .fd = self->rx[0], .buf = "x", .len = 1,
+	};
+	struct ft_addr addr;
+	char buf[1000] = "";
+	int fd;
+
+	fd = socket(AF_FERRY, SOCK_DGRAM, 0);
+	ASSERT_EQ(0, ft_bind_new(fd, AF_FERRY, &addr));
+	ASSERT_EQ(0, setsockopt(self->rx[0], SOL_FERRY, FERRY_BROADCAST_POLICY,
+				&value, sizeof(value)));
+	ASSERT_EQ(0, ft_setint(self->rx[0], SO_RCVBUF, 8192));
+	while (!(ft_poll(self->rx[0], 0, 0) & POLLERR))
+		ASSERT_TRUE(shout(self->tx, &self->all, 0, 1000));
+	EXPECT_EQ(1, sendto(self->rx[0], "x", 1, 0, &addr.sa, addr.len));
+	EXPECT_EQ(1, recv(fd, buf, sizeof(buf), 0));
+	/* Nor does one that has to wait. */
+	ASSERT_EQ(0, ft_setint(fd, SO_RCVBUF, 4096));
+	while (sendto(self->tx, buf, sizeof(buf), MSG_DONTWAIT, &addr.sa,
+		      addr.len) > 0)
+		;
+	ASSERT_EQ(0, connect(self->rx[0], &addr.sa, addr.len));
+	ASSERT_EQ(0, ft_start(&call));
+	ASSERT_TRUE(ft_blocked(&call));
+	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+	ft_join(&call);
+	EXPECT_EQ(1, call.ret);
+	/* It is still to be told. */
+	EXPECT_ERR(ENOBUFS, recv(self->rx[0], buf, sizeof(buf), MSG_DONTWAIT));
+	ft_close(&fd);
+}
+
+TEST_F(broadcast, O09_room_is_looked_for_first)
+{
+	int value = FERRY_BROADCAST_DISCONNECT;
+
+	ASSERT_EQ(0, setsockopt(self->rx[0], SOL_FERRY, FERRY_BROADCAST_POLICY,
+				&value, sizeof(value)));
+	ASSERT_EQ(0, ft_setint(self->rx[0], SO_RCVBUF, 8192));
+	while (!ft_meminfo(self->rx[0], SK_MEMINFO_DROPS))
+		ASSERT_TRUE(shout(self->tx, &self->all, 0, 1000));
+	EXPECT_EQ(ENOBUFS, ft_getint(self->rx[0], SO_ERROR));
+	EXPECT_TRUE(hear(self->rx[0], 0, 1000));
+	ASSERT_TRUE(shout(self->tx, &self->all, 0, 1000));
+	/* Full again: what is lost now the filter never saw. */
+	ASSERT_EQ(0, filter_constant(self->rx[0], 0));
+	ASSERT_TRUE(shout(self->tx, &self->all, 0, 1000));
+	EXPECT_EQ(ENOBUFS, ft_getint(self->rx[0], SO_ERROR));
+	EXPECT_TRUE(hear(self->rx[0], 0, 1000));
+	ASSERT_TRUE(shout(self->tx, &self->all, 0, 1000));
+	EXPECT_EQ(0, ft_getint(self->rx[0], SO_ERROR));
+}
+
+#define MANY	100
+
+TEST_F(broadcast, O09_many_receivers)
+{
+	int fd[MANY];
+	int i, round;
+
+	for (i = 0; i < MANY; i++) {
+		fd[i] = receiver(&self->name);
+		ASSERT_LE(0, fd[i]);
+	}
+	for (round = 0; round < 3; round++) {
+		ASSERT_TRUE(shout(self->tx, &self->all, round, 300));
+		for (i = 0; i < MANY; i++)
+			EXPECT_TRUE(hear(fd[i], round, 300));
+		for (i = 0; i < RECEIVERS; i++)
+			EXPECT_TRUE(hear(self->rx[i], round, 300));
+	}
+	for (i = 0; i < MANY; i++)
+		ft_close(&fd[i]);
+}
+
+/* Looks through a message of attributes, @ops times. */
+static int attach_slow(int fd, int ops)
+{
+	struct sock_filter *code = calloc(2 * ops + 2, sizeof(*code));
+	int i, n = 0, err;
+
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_LDX | BPF_IMM, 0x3fff);
+	for (i = 0; i < ops; i++) {
+		code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, 0);
+		code[n++] = (struct sock_filter)
+			BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+				 SKF_AD_OFF + SKF_AD_NLATTR);
+	}
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
+	err = filter_attach(fd, code, n);
+	free(code);
+	return err;
+}
+
+static atomic_bool rival_stop;
+
+static void *rival(void *arg)
+{
+	while (!atomic_load(&rival_stop))
+		;
+	return arg;
+}
+
+/*
+ * Filters that keep a broadcast going for many slices of time, and somebody else
+ * on the same processor: it gets its turns in between. Counted are the turns, not
+ * the time.
+ */
+TEST_F_TIMEOUT(broadcast, X08_a_long_one_lets_others_run, FT_SLOW_S)
+{
+	struct rusage before, after;
+	__u16 attrs[8192];
+	pthread_t thread;
+	cpu_set_t cpus;
+	int fd[40];
+	long turns;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(attrs); i += 2) {
+		attrs[i] = 4;
+		attrs[i + 1] = 1;
+	}
+	for (i = 0; i < ARRAY_SIZE(fd); i++) {
+		fd[i] = receiver(&self->name);
+		ASSERT_LE(0, fd[i]);
+		ASSERT_EQ(0, attach_slow(fd[i], 700));
+	}
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpus), &cpus));
+	atomic_store(&rival_stop, false);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, rival, NULL));
+	getrusage(RUSAGE_THREAD, &before);
+	EXPECT_EQ(sizeof(attrs), sendto(self->tx, attrs, sizeof(attrs), 0,
+					&self->all.sa, self->all.len));
+	getrusage(RUSAGE_THREAD, &after);
+	atomic_store(&rival_stop, true);
+	pthread_join(thread, NULL);
+	turns = after.ru_nvcsw + after.ru_nivcsw -
+		before.ru_nvcsw - before.ru_nivcsw;
+	/* One may be on the way in, one on the way out. */
+	EXPECT_LT(3, turns);
+	for (i = 0; i < ARRAY_SIZE(fd); i++) {
+		EXPECT_EQ(1, ft_meminfo(fd[i], SK_MEMINFO_DROPS));
+		ft_close(&fd[i]);
+	}
 }
 
 TEST_F(broadcast, F09_wakes_every_receiver)
