@@ -899,6 +899,7 @@ int ferry_broadcast(struct sock *sk, const struct sockaddr_ferry *sa, int len,
 bool ferry_readable(struct sock *sk, const struct sock *peer);
 bool ferry_nospace(struct sock *sk, struct sock *peer);
 void ferry_wake_reader(struct sock *sk);
+void ferry_wake_next(struct sock *sk);
 void ferry_wake_stream(struct sock *sk, struct sock *peer);
 void ferry_wake_writer(struct sock *sk, struct sock *peer);
 void ferry_wake_state(struct sock *sk, int band);

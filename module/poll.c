@@ -6,7 +6,8 @@
  * After it has queued a sender looks whether anybody sleeps (@waiting), has ever
  * polled (@polled) or wants signals; then it wakes, so that with an edge-triggered
  * epoll every message is an event. A blocked reader leaves the wait queue with the
- * first wake-up, so a burst costs one. A reader looks for a sleeper only when a
+ * first wake-up, so a burst costs one; of those who wait for a record one is woken
+ * for each, and wakes the next if it leaves any (ferry_wake_next()). A reader looks for a sleeper only when a
  * sender said that it found no room (@nospace).
  */
 #include <linux/poll.h>
@@ -67,6 +68,17 @@ void ferry_wake_reader(struct sock *sk)
 {
 	ferry_wake(sk, EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI,
 		   SOCK_WAKE_WAITD, POLL_IN);
+}
+
+/**
+ * ferry_wake_next() - wake one more of those who block until there is a record
+ * @sk: receiver
+ *
+ * Who polls has heard of the record: the key is one that nobody polls for.
+ */
+void ferry_wake_next(struct sock *sk)
+{
+	wake_up_interruptible_poll(sk_sleep(sk), EPOLLMSG);
 }
 
 /**

@@ -772,13 +772,41 @@ static bool ferry_record_settled(struct sock *sk, struct sock *peer,
 	       (peer && ferry_recv_closed(sk, peer));
 }
 
-/* No record was found: 0 at the end, 1 to look again, or an error. */
-static int ferry_record_wait(struct sock *sk, struct sock *peer,
-			     unsigned long seen, long *timeo)
+/*
+ * Sleep until there may be something to read. One reader is woken for a record;
+ * who peeks leaves it to the others, and is woken beside them.
+ *
+ * Whoever is woken first hides from senders that others sleep on, so it tells
+ * them, before it looks for a record. Returns 0 to look, or a signal's error.
+ */
+static int ferry_record_sleep(struct sock *sk, struct sock *peer,
+			      unsigned long seen, bool peek, long *timeo)
 {
 	wait_queue_head_t *wq = sk_sleep(sk);
+	DEFINE_WAIT(wait);
+	int err = 0;
+
+	if (peek)
+		prepare_to_wait(wq, &wait, TASK_INTERRUPTIBLE);
+	else
+		prepare_to_wait_exclusive(wq, &wait, TASK_INTERRUPTIBLE);
+	if (!ferry_record_settled(sk, peer, seen)) {
+		if (signal_pending(current))
+			err = sock_intr_errno(*timeo);
+		else
+			*timeo = schedule_timeout(*timeo);
+	}
+	finish_wait(wq, &wait);
+	if (!peek && waitqueue_active(wq))
+		ferry_await(sk);
+	return err;
+}
+
+/* No record was found: 0 at the end, 1 to look again, or an error. */
+static int ferry_record_wait(struct sock *sk, struct sock *peer,
+			     unsigned long seen, bool peek, long *timeo)
+{
 	bool closed;
-	long left;
 	int err;
 
 	closed = (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
@@ -800,13 +828,18 @@ static int ferry_record_wait(struct sock *sk, struct sock *peer,
 	if (!*timeo)
 		return -EAGAIN;
 
-	left = wait_event_interruptible_timeout(*wq, ferry_record_settled(sk, peer, seen),
-						*timeo);
-	if (left < 0)
-		return sock_intr_errno(*timeo);
-	if (*timeo != MAX_SCHEDULE_TIMEOUT)
-		*timeo = left;
-	return 1;
+	err = ferry_record_sleep(sk, peer, seen, peek, timeo);
+	return err ? err : 1;
+}
+
+/*
+ * A reader that slept is done with looking: what is left there may have come while
+ * it was the one woken.
+ */
+static void ferry_record_pass_on(struct sock *sk)
+{
+	if (READ_ONCE(ferry_sk(sk)->head))
+		ferry_wake_next(sk);
 }
 
 /* Readers have dropped buffers: tell the senders that found no room. */
@@ -906,6 +939,7 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 	struct sock *sk = sock->sk, *peer = NULL;
 	struct ferry_sock *fs = ferry_sk(sk);
 	struct ferry_view view __uninitialized;
+	bool slept = false;
 	long timeo;
 	size_t n;
 	int err;
@@ -941,12 +975,17 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 			if (likely(ferry_record_unlink(fs, &view)))
 				break;
 		}
-		err = ferry_record_wait(sk, peer, view.seen, &timeo);
+		err = ferry_record_wait(sk, peer, view.seen, flags & MSG_PEEK,
+					&timeo);
+		slept = true;
 		if (err <= 0) {
+			ferry_record_pass_on(sk);
 			ferry_debug(sk, "receive", err);
 			return err;
 		}
 	}
+	if (unlikely(slept))
+		ferry_record_pass_on(sk);
 
 	n = min(size, view.len);
 	err = ferry_record_copy(&view, msg, n);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Sending and receiving records, SEQPACKET and DGRAM alike: boundaries, flags,
- * sizes, buffers. F06-F08, F10, F16, F18, I05, N01, O28, O32, O33, O38.
+ * sizes, buffers. F06-F08, F10, F16, F18, I05, N01, O28, O32, O33, O38, X06.
  */
 
 #include "record_fixture.h"
+
+#include <sched.h>
 
 static ssize_t receive(int fd, void *buf, size_t len, int flags, int *out)
 {
@@ -811,6 +813,195 @@ TEST_F(seqpacket, F16_shutdown_wakes_a_sender)
 	ft_join(&call);
 	EXPECT_EQ(-1, call.ret);
 	EXPECT_EQ(EPIPE, call.err);
+}
+
+/* Many who read one socket. */
+
+/* How often a thread of this process has gone to sleep. */
+static long sleeps(pid_t tid)
+{
+	char path[64], line[128];
+	long n = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return n;
+}
+
+#define WORKERS	6
+
+TEST_F(record, F08_one_message_wakes_one_reader)
+{
+	struct ft_call call[WORKERS];
+	char buf[WORKERS][8];
+	long before[WORKERS];
+	int i, j, woken = 0;
+
+	for (i = 0; i < WORKERS; i++) {
+		call[i] = (struct ft_call){
+			.fn = ft_do_recv, .fd = self->b, .buf = buf[i],
+			.len = sizeof(buf[i]),
+		};
+		ASSERT_EQ(0, ft_start(&call[i]));
+		ASSERT_TRUE(ft_blocked(&call[i]));
+		before[i] = sleeps(call[i].tid);
+		EXPECT_LT(0, before[i]);
+	}
+	/* The first to wait is the first to be woken, the others sleep on. */
+	for (i = 0; i < WORKERS; i++) {
+		ASSERT_EQ(1, send(self->a, "x", 1, 0));
+		ft_join(&call[i]);
+		EXPECT_EQ(1, call[i].ret);
+		for (j = i + 1; j < WORKERS; j++) {
+			ASSERT_TRUE(ft_blocked(&call[j]));
+			woken += sleeps(call[j].tid) != before[j];
+		}
+	}
+	EXPECT_EQ(0, woken);
+}
+
+TEST_F(local_record, F16_wakes_all_readers)
+{
+	struct ft_call call[WORKERS];
+	char buf[WORKERS][8];
+	int i;
+
+	for (i = 0; i < WORKERS; i++) {
+		call[i] = (struct ft_call){
+			.fn = ft_do_recv, .fd = self->b, .buf = buf[i],
+			.len = sizeof(buf[i]),
+		};
+		ASSERT_EQ(0, ft_start(&call[i]));
+		ASSERT_TRUE(ft_blocked(&call[i]));
+	}
+	ASSERT_EQ(0, shutdown(self->b, SHUT_RD));
+	for (i = 0; i < WORKERS; i++) {
+		ft_join(&call[i]);
+		EXPECT_EQ(0, call[i].ret);
+	}
+}
+
+/* Who peeks does not keep a record from who waits for it, and both hear of it. */
+TEST_F(ferry_record, F08_readers_beside_those_who_peek)
+{
+	struct ft_call call[4];
+	char buf[4][8];
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		call[i] = (struct ft_call){
+			.fn = ft_do_recv, .fd = self->b, .buf = buf[i],
+			.len = sizeof(buf[i]), .flags = i % 2 ? 0 : MSG_PEEK,
+		};
+		ASSERT_EQ(0, ft_start(&call[i]));
+		ASSERT_TRUE(ft_blocked(&call[i]));
+	}
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(1, send(self->a, "x", 1, 0));
+	/* Two are taken, so two stay for whoever peeks. */
+	for (i = 0; i < 4; i++) {
+		ft_join(&call[i]);
+		EXPECT_EQ(1, call[i].ret);
+	}
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(1, recv(self->b, buf[0], 8, MSG_DONTWAIT));
+	EXPECT_ERR(EAGAIN, recv(self->b, buf[0], 8, MSG_DONTWAIT));
+}
+
+static void no_action(int sig)
+{
+}
+
+/*
+ * A signal hits the reader that a record wakes: it takes the record, or the next
+ * reader does.
+ */
+TEST_F_TIMEOUT(local_record, X06_a_signal_passes_the_wake_up_on, FT_SLOW_S)
+{
+	struct sigaction action = { .sa_handler = no_action }, old;
+	struct ft_call call[2];
+	char buf[2][8];
+	int i, round;
+
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, &old));
+	for (round = 0; round < 200; round++) {
+		for (i = 0; i < 2; i++) {
+			call[i] = (struct ft_call){
+				.fn = ft_do_recv, .fd = self->b, .buf = buf[i],
+				.len = sizeof(buf[i]),
+			};
+			ASSERT_EQ(0, ft_start(&call[i]));
+			ASSERT_TRUE(ft_blocked(&call[i]));
+		}
+		if (round & 1)
+			pthread_kill(call[0].thread, SIGUSR1);
+		ASSERT_EQ(1, send(self->a, "x", 1, 0));
+		if (!(round & 1))
+			pthread_kill(call[0].thread, SIGUSR1);
+		ft_join(&call[0]);
+		if (call[0].ret == 1) {
+			ASSERT_EQ(1, send(self->a, "x", 1, 0));
+		}
+		ft_join(&call[1]);
+		ASSERT_EQ(1, call[1].ret);
+		ASSERT_TRUE(call[0].ret == 1 || call[0].err == EINTR);
+	}
+	sigaction(SIGUSR1, &old, NULL);
+}
+
+struct pool {
+	pthread_t thread;
+	atomic_int *left;
+	int fd;
+};
+
+/* Takes records until there are none to come; a timeout sends it back in line. */
+static void *work(void *arg)
+{
+	struct pool *pool = arg;
+	char buf[8];
+
+	while (atomic_load(pool->left) > 0) {
+		if (recv(pool->fd, buf, sizeof(buf), 0) == 1 && buf[0] != 'q')
+			atomic_fetch_sub(pool->left, 1);
+	}
+	return NULL;
+}
+
+/* No record lies there while all sleep. */
+TEST_F_TIMEOUT(local_record, F08_many_readers_lose_no_wake_up, FT_SLOW_S)
+{
+	struct pool pool[WORKERS];
+	atomic_int left = 2000;
+	int i, n = 0;
+
+	for (i = 0; i < WORKERS; i++) {
+		pool[i] = (struct pool){ .left = &left, .fd = self->b };
+		ASSERT_EQ(0, pthread_create(&pool[i].thread, NULL, work,
+					    &pool[i]));
+	}
+	while (n < 2000) {
+		int64_t end = ft_now_ms() + FT_LONG_MS;
+
+		/* A few at once, and the next when they are taken. */
+		for (i = 0; i <= n % 4 && n < 2000; i++, n++)
+			ASSERT_EQ(1, send(self->a, "x", 1, 0));
+		while (atomic_load(&left) > 2000 - n && ft_now_ms() < end)
+			sched_yield();
+		ASSERT_EQ(2000 - n, atomic_load(&left));
+	}
+	for (i = 0; i < WORKERS; i++)
+		ASSERT_EQ(1, send(self->a, "q", 1, 0));
+	for (i = 0; i < WORKERS; i++)
+		pthread_join(pool[i].thread, NULL);
+	while (recv(self->b, &i, 1, MSG_DONTWAIT) == 1)
+		;
 }
 
 /* Queue lengths. */
