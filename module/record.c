@@ -137,11 +137,34 @@ void ferry_record_link(struct sock *to, struct ferry_buf *first)
 	__ferry_record_link(to, first);
 }
 
+/* What one struct sk_buff holds: no allocation is larger than 32 KiB. */
+#define FERRY_SKB_MAX	SKB_WITH_OVERHEAD(SZ_32K)
+
+/* The next of the fragments of @head, for @len bytes. */
+static struct sk_buff *ferry_skb_add(struct sk_buff *head, struct sk_buff *last,
+				     size_t len, gfp_t gfp)
+{
+	struct sk_buff *skb = alloc_skb(len, gfp);
+
+	if (!skb)
+		return NULL;
+	if (last == head)
+		skb_shinfo(head)->frag_list = skb;
+	else
+		last->next = skb;
+	head->truesize += skb->truesize;
+	head->data_len += len;
+	head->len += len;
+	return skb;
+}
+
 /**
  * ferry_record_skb() - a copy of a record for the core's filters to look at
  * @first: record, or NULL for none
  * @headroom: bytes to leave free before the payload
  * @gfp: how to allocate
+ *
+ * What a single one does not hold is in its list of fragments.
  *
  * Return: a buffer with the payload from offset 0, or NULL without memory.
  */
@@ -149,26 +172,45 @@ struct sk_buff *ferry_record_skb(const struct ferry_buf *first,
 				 unsigned int headroom, gfp_t gfp)
 {
 	const struct ferry_buf *buf;
-	struct sk_buff *skb;
-	size_t len = 0;
+	struct sk_buff *head, *skb;
+	size_t len = 0, off, room;
 
 	for (buf = first; buf; buf = buf->next)
 		len += buf->len;
-	skb = alloc_skb(headroom + len, gfp);
-	if (!skb)
+	room = min_t(size_t, len, FERRY_SKB_MAX - headroom);
+	head = alloc_skb(headroom + room, gfp);
+	if (!head)
 		return NULL;
-	skb_reserve(skb, headroom);
-	for (buf = first; buf; buf = buf->next) {
-		struct kvec vec = {
-			.iov_base = skb_put(skb, buf->len),
-			.iov_len = buf->len,
-		};
-		struct iov_iter iter;
+	skb_reserve(head, headroom);
 
-		iov_iter_kvec(&iter, ITER_DEST, &vec, 1, buf->len);
-		ferry_buf_copy_to(buf, 0, buf->len, &iter);
+	skb = head;
+	for (buf = first, off = 0; len; ) {
+		struct iov_iter iter;
+		struct kvec vec;
+		size_t n;
+
+		if (!room) {
+			room = min_t(size_t, len, FERRY_SKB_MAX);
+			skb = ferry_skb_add(head, skb, room, gfp);
+			if (!skb) {
+				kfree_skb(head);
+				return NULL;
+			}
+		}
+		n = min_t(size_t, buf->len - off, room);
+		vec.iov_base = skb_put(skb, n);
+		vec.iov_len = n;
+		iov_iter_kvec(&iter, ITER_DEST, &vec, 1, n);
+		ferry_buf_copy_to(buf, off, n, &iter);
+		room -= n;
+		len -= n;
+		off += n;
+		if (off == buf->len) {
+			buf = buf->next;
+			off = 0;
+		}
 	}
-	return skb;
+	return head;
 }
 
 /*

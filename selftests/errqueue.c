@@ -660,4 +660,45 @@ TEST_F(tx, O44_unread_reports_stay_within_the_buffer)
 	EXPECT_EQ(0, info[MEMINFO_RMEM]);
 }
 
+/* A stamp takes the payload along, however much that is. */
+TEST(O44_record_of_many_mebibytes)
+{
+	int room = 16 << 20, n = 0, fd[2];
+	size_t len = 5000000;
+	char *buf, *back;
+	ssize_t got;
+
+	FT_NEED(AF_FERRY, SOCK_SEQPACKET);
+	ASSERT_EQ(0, socketpair(AF_FERRY, SOCK_SEQPACKET, 0, fd));
+	if (setsockopt(fd[0], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) ||
+	    setsockopt(fd[0], SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) ||
+	    setsockopt(fd[1], SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room))) {
+		ft_close(&fd[0]);
+		ft_close(&fd[1]);
+		SKIP(return, "needs root for buffers of this size");
+	}
+	ASSERT_EQ(0, ft_setint(fd[0], TIMESTAMPING,
+			       SOF_TIMESTAMPING_SOFTWARE |
+			       SOF_TIMESTAMPING_TX_SOFTWARE));
+	buf = malloc(len);
+	back = malloc(len);
+	ASSERT_NE(NULL, buf);
+	ASSERT_NE(NULL, back);
+	ft_pattern(buf, 0, len);
+	ASSERT_EQ(len, send(fd[0], buf, len, 0));
+	ASSERT_EQ(len, recv(fd[1], back, len, 0));
+	EXPECT_TRUE(ft_pattern_ok(back, 0, len));
+	memset(back, 0, len);
+	while ((got = recv(fd[0], back, len, MSG_ERRQUEUE | MSG_DONTWAIT)) >= 0) {
+		EXPECT_EQ(len, got);
+		EXPECT_TRUE(ft_pattern_ok(back, 0, len));
+		n++;
+	}
+	EXPECT_EQ(1, n);
+	free(buf);
+	free(back);
+	ft_close(&fd[0]);
+	ft_close(&fd[1]);
+}
+
 TEST_HARNESS_MAIN

@@ -781,6 +781,48 @@ TEST_F(ferry, O02_large_messages_are_cut)
 	EXPECT_EQ(0, ft_poll(self->b, POLLIN, 0));
 }
 
+/* Larger than the kernel gives in one piece; the program looks at its last byte. */
+TEST_F_TIMEOUT(ferry, O02_records_of_many_mebibytes, FT_SLOW_S)
+{
+	static const size_t sizes[] = { 5000000, 32768, 40000, 65536, 1000000 };
+	int room = 16 << 20;
+	unsigned char *buf;
+	size_t i, len;
+
+	if (variant->kind.type == SOCK_STREAM)
+		SKIP(return, "a stream is shown in pieces");
+	if (setsockopt(self->a, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) ||
+	    setsockopt(self->b, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)))
+		SKIP(return, "needs root for buffers of this size");
+	buf = malloc(sizes[0] + 1);
+	ASSERT_NE(NULL, buf);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		len = sizes[i];
+		ASSERT_EQ(0, filter_by_byte(self->b, len - 1));
+		ft_pattern(buf, 0, len);
+		buf[len - 1] = 77;
+		ASSERT_EQ(len, send(self->a, buf, len, 0));
+		memset(buf, 0, 100);
+		ASSERT_EQ(77, recv(self->b, buf, len, 0));
+		EXPECT_TRUE(ft_pattern_ok(buf, 0, 77));
+
+		/* Cut behind the first fragment, and not at all. */
+		ASSERT_EQ(0, filter_constant(self->b, len - 1000));
+		ft_pattern(buf, 0, len);
+		ASSERT_EQ(len, send(self->a, buf, len, 0));
+		memset(buf, 0, len);
+		ASSERT_EQ(len - 1000, recv(self->b, buf, len, 0));
+		EXPECT_TRUE(ft_pattern_ok(buf, 0, len - 1000));
+		ASSERT_EQ(0, filter_constant(self->b, -1));
+		ft_pattern(buf, 0, len);
+		ASSERT_EQ(len, send(self->a, buf, len, 0));
+		memset(buf, 0, len);
+		ASSERT_EQ(len, recv(self->b, buf, len, 0));
+		EXPECT_TRUE(ft_pattern_ok(buf, 0, len));
+	}
+	free(buf);
+}
+
 TEST_F(ferry, O02_queues_of_what_is_left)
 {
 	int n;
