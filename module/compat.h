@@ -50,6 +50,17 @@ static inline int ferry_sock_cmsg(struct sock *sk, struct msghdr *msg,
 #endif
 }
 
+/* 6.10 dropped the source, which __string() knows, from the arguments. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define ferry_assign_str(dst, src)		\
+	do {					\
+		(void)(src);			\
+		__assign_str(dst);		\
+	} while (0)
+#else
+#define ferry_assign_str(dst, src)	__assign_str(dst, src)
+#endif
+
 /* Before 6.5 pages are spliced into a socket one by one, by proto_ops.sendpage. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
 #define FERRY_SENDPAGE_OP

@@ -8,7 +8,9 @@
  * is behind a pointer is reached by a lock that the owner takes to change it.
  */
 #include <linux/sock_diag.h>
+#include <linux/string_helpers.h>
 #include <linux/ferry_diag.h>
+#include <net/ipv6.h>
 #include <net/netlink.h>
 #include <net/tcp_states.h>
 
@@ -136,6 +138,91 @@ void ferry_diag_info(struct sock *sk, struct ferry_info *info)
 kuid_t ferry_diag_uid(struct sock *sk)
 {
 	return READ_ONCE(sk->sk_uid);
+}
+
+/**
+ * ferry_diag_cookie() - SO_COOKIE, by which all tools know a socket
+ * @sk: socket; gets one if nobody has asked before
+ *
+ * Context: any.
+ * Return: the cookie.
+ */
+u64 ferry_diag_cookie(const struct sock *sk)
+{
+	u32 half[2];
+
+	sock_diag_save_cookie((struct sock *)sk, half);
+	return (u64)half[1] << 32 | half[0];
+}
+
+/**
+ * ferry_diag_ino() - sock_i_ino() without its lock
+ * @sk: socket
+ *
+ * Context: any; tracepoints come here with preemption off, where a kernel with
+ * PREEMPT_RT can take no lock.
+ * Return: the inode, or 0 while there is none.
+ */
+unsigned long ferry_diag_ino(const struct sock *sk)
+{
+	struct socket *sock;
+	unsigned long ino;
+
+	rcu_read_lock();
+	/* Freed with its inode, a grace period after release has cut it off. */
+	sock = READ_ONCE(sk->sk_socket);
+	ino = sock ? SOCK_INODE(sock)->i_ino : 0;
+	rcu_read_unlock();
+	return ino;
+}
+
+/**
+ * ferry_diag_name() - the bound address as text
+ * @sk: socket
+ * @text: where to, or NULL when @size is 0
+ * @size: bytes there; what does not fit is cut, the NUL is always there
+ *
+ * The name, or ferry://node/name under scope network. Bytes that do not print are
+ * \xNN, and so is the backslash: the text leads back to the address.
+ *
+ * Context: any.
+ * Return: length of the whole text; 0 without an address.
+ */
+int ferry_diag_name(const struct sock *sk, char *text, size_t size)
+{
+	static const char scheme[] = "ferry://";
+	const struct ferry_addr *addr = ferry_own_addr(sk);
+	const struct sockaddr_ferry *sa;
+	const struct in6_addr *node;
+	size_t n = 0, len;
+	const char *name;
+
+	if (size)
+		*text = '\0';
+	if (!addr)
+		return 0;
+
+	sa = &addr->sa;
+	name = sa->sfy_name;
+	len = addr->len - FERRY_ADDR_HDR;
+	node = (const void *)sa->sfy_node;
+	if (sa->sfy_scope == FERRY_SCOPE_NETWORK) {
+		if (ipv6_addr_v4mapped(node))
+			n = snprintf(text, size, "%s%pI4/", scheme,
+				     &sa->sfy_node[12]);
+		else
+			n = snprintf(text, size, "%s[%pI6c]/", scheme, node);
+	} else if (len >= strlen(scheme) &&
+		   !memcmp(name, scheme, strlen(scheme))) {
+		/* A name that only looks like one with a node. */
+		n = string_escape_mem(name++, 1, text, size, ESCAPE_HEX, NULL);
+		len--;
+	}
+	n += string_escape_mem(name, len, text + n, size - min(n, size),
+			       ESCAPE_HEX | ESCAPE_NAP | ESCAPE_APPEND, "\\");
+	if (size)
+		text[min(n, size - 1)] = '\0';
+	return n;
 }
 
 static int ferry_diag_put_name(struct sk_buff *skb, int attr, struct sock *sk)

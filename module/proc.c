@@ -3,12 +3,10 @@
  * /proc/net/ferry: the sockets of a network namespace, one a line, for people.
  * Programs have more of it, and faster, from sock_diag (diag.c).
  */
-#include <linux/ctype.h>
 #include <linux/ferry_diag.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 #include <linux/user_namespace.h>
-#include <net/ipv6.h>
 #include <net/tcp_states.h>
 
 #include "ferry.h"
@@ -42,45 +40,13 @@ static const char *ferry_state_text(const struct sock *sk)
 	}
 }
 
-static void ferry_show_byte(struct seq_file *m, u8 byte)
-{
-	/* A backslash too: the text must lead back to the bytes. */
-	if (isascii(byte) && isprint(byte) && byte != '\\')
-		seq_putc(m, byte);
-	else
-		seq_printf(m, "\\x%02x", byte);
-}
-
-/* An address in its text form: the name, or ferry://node/name. */
-static void ferry_show_addr(struct seq_file *m, const struct ferry_addr *addr)
-{
-	static const char scheme[] = "ferry://";
-	const struct sockaddr_ferry *sa = &addr->sa;
-	int i = 0, len = addr->len - FERRY_ADDR_HDR;
-	const struct in6_addr *node = (void *)sa->sfy_node;
-
-	if (sa->sfy_scope == FERRY_SCOPE_NETWORK) {
-		seq_puts(m, scheme);
-		if (ipv6_addr_v4mapped(node))
-			seq_printf(m, "%pI4/", &sa->sfy_node[12]);
-		else
-			seq_printf(m, "[%pI6c]/", node);
-	} else if (len >= (int)strlen(scheme) &&
-		   !memcmp(sa->sfy_name, scheme, strlen(scheme))) {
-		/* A name that only looks like one with a node. */
-		seq_printf(m, "\\x%02x", sa->sfy_name[i++]);
-	}
-	for (; i < len; i++)
-		ferry_show_byte(m, sa->sfy_name[i]);
-}
-
 static void ferry_show_name(struct seq_file *m, struct sock *sk)
 {
-	const struct ferry_addr *addr;
+	const struct ferry_addr *addr = ferry_own_addr(sk);
+	size_t size, len;
+	char *text;
 	int mode;
 
-	/* Once there it stays as long as the socket. */
-	addr = smp_load_acquire(&ferry_sk(sk)->addr);
 	if (!addr) {
 		seq_puts(m, "   - -\n");
 		return;
@@ -93,7 +59,9 @@ static void ferry_show_name(struct seq_file *m, struct sock *sk)
 		seq_printf(m, "%04o ", mode);
 	seq_puts(m, addr->sa.sfy_scope == FERRY_SCOPE_NETWORK ?
 		 "network " : "host    ");
-	ferry_show_addr(m, addr);
+	size = seq_get_buf(m, &text);
+	len = ferry_diag_name(sk, text, size);
+	seq_commit(m, len < size ? len : -1);
 	seq_putc(m, '\n');
 }
 
@@ -103,20 +71,21 @@ static int ferry_proc_show(struct seq_file *m, void *v)
 	struct sock *sk = v, *peer;
 
 	if (v == SEQ_START_TOKEN) {
-		seq_printf(m, "%10s %10s %-9s %-11s %10s %10s %10s %10s %4s %-7s %s\n",
+		seq_printf(m, "%10s %10s %-9s %-11s %10s %10s %10s %10s %10s %4s %-7s %s\n",
 			   "Inode", "Peer", "Type", "State", "RecvQ", "SendQ",
-			   "Drops", "UID", "Mode", "Scope", "Name");
+			   "Drops", "UID", "Cookie", "Mode", "Scope", "Name");
 		return 0;
 	}
 
 	peer = ferry_diag_peer(sk);
 	ferry_diag_queues(sk, peer, &len);
-	seq_printf(m, "%10lu %10lu %-9s %-11s %10u %10u %10u %10u ",
+	seq_printf(m, "%10lu %10lu %-9s %-11s %10u %10u %10u %10u %10llu ",
 		   sock_i_ino(sk), peer ? sock_i_ino(peer) : 0,
 		   ferry_type_text(sk), ferry_state_text(sk),
 		   len.fdiag_rqueue, len.fdiag_wqueue,
 		   atomic_read(&sk->sk_drops),
-		   from_kuid_munged(seq_user_ns(m), ferry_diag_uid(sk)));
+		   from_kuid_munged(seq_user_ns(m), ferry_diag_uid(sk)),
+		   ferry_diag_cookie(sk));
 	ferry_show_name(m, sk);
 	if (peer)
 		sock_put(peer);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Tracepoints: ferry:ferry_debug tells what sockets with SO_DEBUG do,
- * ferry:ferry_drop why a message was not queued. Sockets are known by their
- * SO_COOKIE.
+ * ferry:ferry_drop why a message was not queued. Both tell cookie, inode and name
+ * of the socket, as /proc/net/ferry does. Texts are in the record itself, for those
+ * who read it outside the kernel.
+ *
+ * Context: process, any locks. Nothing here may sleep or take one.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM ferry
@@ -10,41 +13,31 @@
 #if !defined(_FERRY_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define _FERRY_TRACE_H
 
-#include <linux/sock_diag.h>
 #include <linux/tracepoint.h>
 #include <net/sock.h>
-
-#ifndef _FERRY_TRACE_COOKIE
-#define _FERRY_TRACE_COOKIE
-
-/* ferry_trace_cookie() - SO_COOKIE, by which all tools know a socket */
-static inline u64 ferry_trace_cookie(const struct sock *sk)
-{
-	u32 half[2];
-
-	sock_diag_save_cookie((struct sock *)sk, half);
-	return (u64)half[1] << 32 | half[0];
-}
-
-#endif /* _FERRY_TRACE_COOKIE */
 
 TRACE_EVENT(ferry_debug,
 	TP_PROTO(const struct sock *sk, const char *event, long value),
 	TP_ARGS(sk, event, value),
 	TP_STRUCT__entry(
 		__field(u64, cookie)
-		__field(u16, type)
-		__field(const char *, event)
+		__field(unsigned long, ino)
 		__field(long, value)
+		__field(u16, type)
+		__string(event, event)
+		__dynamic_array(char, name, ferry_diag_name(sk, NULL, 0) + 1)
 	),
 	TP_fast_assign(
-		__entry->cookie = ferry_trace_cookie(sk);
-		__entry->type = sk->sk_type;
-		__entry->event = event;
+		__entry->cookie = ferry_diag_cookie(sk);
+		__entry->ino = ferry_diag_ino(sk);
 		__entry->value = value;
+		__entry->type = sk->sk_type;
+		ferry_assign_str(event, event);
+		ferry_diag_name(sk, __get_str(name), __get_dynamic_array_len(name));
 	),
-	TP_printk("cookie=%llu type=%u event=%s value=%ld", __entry->cookie,
-		  __entry->type, __entry->event, __entry->value)
+	TP_printk("cookie=%llu ino=%lu type=%u event=%s value=%ld name=%s",
+		  __entry->cookie, __entry->ino, __entry->type,
+		  __get_str(event), __entry->value, __get_str(name))
 );
 
 TRACE_EVENT(ferry_drop,
@@ -52,18 +45,23 @@ TRACE_EVENT(ferry_drop,
 	TP_ARGS(sk, reason),
 	TP_STRUCT__entry(
 		__field(u64, cookie)
-		__field(u16, type)
-		__field(const char *, reason)
+		__field(unsigned long, ino)
 		__field(int, drops)
+		__field(u16, type)
+		__string(reason, reason)
+		__dynamic_array(char, name, ferry_diag_name(sk, NULL, 0) + 1)
 	),
 	TP_fast_assign(
-		__entry->cookie = ferry_trace_cookie(sk);
-		__entry->type = sk->sk_type;
-		__entry->reason = reason;
+		__entry->cookie = ferry_diag_cookie(sk);
+		__entry->ino = ferry_diag_ino(sk);
 		__entry->drops = atomic_read(&sk->sk_drops);
+		__entry->type = sk->sk_type;
+		ferry_assign_str(reason, reason);
+		ferry_diag_name(sk, __get_str(name), __get_dynamic_array_len(name));
 	),
-	TP_printk("cookie=%llu type=%u reason=%s drops=%d", __entry->cookie,
-		  __entry->type, __entry->reason, __entry->drops)
+	TP_printk("cookie=%llu ino=%lu type=%u reason=%s drops=%d name=%s",
+		  __entry->cookie, __entry->ino, __entry->type,
+		  __get_str(reason), __entry->drops, __get_str(name))
 );
 
 #endif /* _FERRY_TRACE_H */

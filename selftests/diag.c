@@ -317,6 +317,7 @@ struct line {
 	unsigned int wqueue;
 	unsigned int drops;
 	unsigned int uid;
+	unsigned long long cookie;
 	char mode[8];
 	char scope[8];
 	char name[4 * FERRY_NAME_MAX + 64];
@@ -329,10 +330,10 @@ static bool parse_line(char *text, struct line *line)
 
 	memset(line, 0, sizeof(*line));
 	text[strcspn(text, "\n")] = '\0';
-	if (sscanf(text, "%lu %lu %15s %15s %u %u %u %u %7s %n%7s", &line->ino,
-		   &line->peer, line->type, line->state, &line->rqueue,
-		   &line->wqueue, &line->drops, &line->uid, line->mode, &scope,
-		   line->scope) != 10)
+	if (sscanf(text, "%lu %lu %15s %15s %u %u %u %u %llu %7s %n%7s",
+		   &line->ino, &line->peer, line->type, line->state,
+		   &line->rqueue, &line->wqueue, &line->drops, &line->uid,
+		   &line->cookie, line->mode, &scope, line->scope) != 11)
 		return false;
 	name = text + scope + strlen(line->scope);
 	if (*name) {
@@ -851,6 +852,7 @@ TEST_F(ferry_listening, P05_states_of_connections)
 	EXPECT_EQ(TCP_ESTABLISHED, s.state);
 	EXPECT_EQ(0, s.peer_ino);
 	ASSERT_EQ(0, lookup(self->nl, AF_FERRY, 0, s.peer_cookie, &child));
+	EXPECT_EQ(s.peer_cookie, line.cookie);
 	EXPECT_EQ(FERRY_DIAG_F_UNACCEPTED, child.flags);
 	EXPECT_EQ(TCP_ESTABLISHED, child.state);
 	EXPECT_EQ(0, child.ino);
@@ -1040,6 +1042,8 @@ TEST_F(ferry_diag, P05_proc_unbound_bound_and_paired)
 	EXPECT_STREQ("", line.name);
 	EXPECT_EQ(0, line.peer);
 	EXPECT_EQ(getuid(), line.uid);
+	EXPECT_NE(0, line.cookie);
+	EXPECT_EQ(cookie(self->fd), line.cookie);
 
 	ft_addr_ferry(&self->addr, "proc name", 9);
 	ASSERT_EQ(0, bind(self->fd, &self->addr.sa, self->addr.len));

@@ -695,6 +695,49 @@ TEST_F(ferry, O02_drops_are_traced)
 	tracefs_stop(&trace);
 }
 
+/* From an event to the line of /proc/net/ferry, by whatever tool records it. */
+TEST_F(ferry, O02_a_drop_leads_to_its_socket)
+{
+	uint64_t cookie = tracefs_cookie(self->b);
+	char text[64], line[512], *name;
+	struct ft_addr addr;
+	struct tracefs trace;
+	struct stat st;
+	bool found = false;
+	FILE *f;
+
+	addr.len = sizeof(addr.ferry);
+	ASSERT_EQ(0, getsockname(self->b, &addr.sa, &addr.len));
+	ASSERT_LT(FERRY_ADDR_HDR, addr.len);
+	ASSERT_EQ(0, fstat(self->b, &st));
+	snprintf(line, sizeof(line), "name=%.*s", (int)addr.len - FERRY_ADDR_HDR,
+		 addr.ferry.sfy_name);
+	name = strdup(line);
+
+	if (!tracefs_start(&trace, "ferry_drop"))
+		SKIP(return, "no tracefs in this kernel");
+	ASSERT_EQ(0, filter_by_byte(self->b, 0));
+	ASSERT_TRUE(send_keep(self->a, 0, 20));
+	snprintf(text, sizeof(text), " ino=%lu ", st.st_ino);
+	EXPECT_EQ(1, tracefs_count(&trace, cookie, text));
+	EXPECT_EQ(1, tracefs_count(&trace, cookie, name));
+	EXPECT_TRUE(tracefs_recorded(&trace, "filter"));
+	ASSERT_TRUE(send_keep(self->a, 0, 20));
+	EXPECT_TRUE(tracefs_recorded(&trace, name + strlen("name=")));
+	tracefs_stop(&trace);
+
+	f = fopen("/proc/net/ferry", "re");
+	ASSERT_NE(NULL, f);
+	snprintf(text, sizeof(text), "%10llu ", (unsigned long long)cookie);
+	while (!found && fgets(line, sizeof(line), f))
+		found = strtoul(line, NULL, 10) == st.st_ino &&
+			strstr(line, text) &&
+			strstr(line, name + strlen("name="));
+	EXPECT_TRUE(found);
+	fclose(f);
+	free(name);
+}
+
 /* Whatever a program may ask about, and the kernel says nothing. */
 TEST_F(ferry, O02_every_load)
 {

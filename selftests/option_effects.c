@@ -649,20 +649,20 @@ TEST_F(traced, O11_events_are_traced)
 	ft_close(&server);
 
 	snprintf(type, sizeof(type), " type=%d ", kind->type);
-	EXPECT_TRACED(1, client_cookie, " event=connect value=-111\n");
-	EXPECT_TRACED(1, client_cookie, " event=connect value=0\n");
-	EXPECT_TRACED(1, client_cookie, " event=send value=5\n");
-	EXPECT_TRACED(1, client_cookie, " event=shutdown value=0\n");
-	EXPECT_TRACED(1, client_cookie, " event=send value=-32\n");
-	EXPECT_TRACED(1, client_cookie, " event=close value=0\n");
+	EXPECT_TRACED(1, client_cookie, " event=connect value=-111 name=");
+	EXPECT_TRACED(1, client_cookie, " event=connect value=0 name=");
+	EXPECT_TRACED(1, client_cookie, " event=send value=5 name=");
+	EXPECT_TRACED(1, client_cookie, " event=shutdown value=0 name=");
+	EXPECT_TRACED(1, client_cookie, " event=send value=-32 name=");
+	EXPECT_TRACED(1, client_cookie, " event=close value=0 name=");
 	EXPECT_TRACED(6, client_cookie, type);
-	EXPECT_TRACED(1, server_cookie, " event=bind value=0\n");
-	EXPECT_TRACED(1, server_cookie, " event=bind value=-22\n");
-	EXPECT_TRACED(connects, server_cookie, " event=listen value=0\n");
-	EXPECT_TRACED(connects, child_cookie, " event=accept value=0\n");
-	EXPECT_TRACED(1, child_cookie, " event=receive value=5\n");
-	EXPECT_TRACED(1, child_cookie, " event=receive value=-11\n");
-	EXPECT_TRACED(1, child_cookie, " event=close value=0\n");
+	EXPECT_TRACED(1, server_cookie, " event=bind value=0 name=");
+	EXPECT_TRACED(1, server_cookie, " event=bind value=-22 name=");
+	EXPECT_TRACED(connects, server_cookie, " event=listen value=0 name=");
+	EXPECT_TRACED(connects, child_cookie, " event=accept value=0 name=");
+	EXPECT_TRACED(1, child_cookie, " event=receive value=5 name=");
+	EXPECT_TRACED(1, child_cookie, " event=receive value=-11 name=");
+	EXPECT_TRACED(1, child_cookie, " event=close value=0 name=");
 	tracefs_stop(&trace);
 }
 

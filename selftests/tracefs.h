@@ -92,4 +92,29 @@ static inline int tracefs_count(struct tracefs *trace, uint64_t cookie,
 	return n;
 }
 
+/*
+ * Whether the records themselves, as perf and trace-cmd store them, contain @text.
+ * Takes out what it looks at.
+ */
+static inline bool tracefs_recorded(struct tracefs *trace, const char *text)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	char path[PATH_MAX], buf[page];
+	bool found = false;
+	int cpu, fd;
+	ssize_t n;
+
+	for (cpu = 0; !found; cpu++) {
+		snprintf(path, sizeof(path), "%s/per_cpu/cpu%d/trace_pipe_raw",
+			 trace->dir, cpu);
+		fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0)
+			break;
+		while (!found && (n = read(fd, buf, page)) > 0)
+			found = memmem(buf, n, text, strlen(text) + 1);
+		close(fd);
+	}
+	return found;
+}
+
 #endif /* TRACEFS_H */
