@@ -33,6 +33,10 @@ KBUILD := $(foreach v,V W C CF CC LLVM LLVM_IAS,$(if $(filter command environmen
 
 DIR := build/$(RELEASE)
 INSTALL_HDR_PATH ?= /usr/local
+# kbuild and depmod run elsewhere. depmod is ours to run: kbuild leaves it out
+# without a System.map, which Debian's headers do not have.
+MODROOT := $(abspath $(INSTALL_MOD_PATH))
+INDEX = PATH="$$PATH:/usr/sbin:/sbin" depmod $(if $(MODROOT),-b '$(MODROOT)') '$(RELEASE)'
 BENCH_ARGS ?=
 
 ## Build
@@ -57,8 +61,13 @@ build-locked:
 .PHONY: modules_install
 modules_install: module	## install it for that kernel, as root (INSTALL_MOD_PATH=...)
 	+@$(MAKE) --no-print-directory -C '$(BUILDDIR)' M='$(CURDIR)/$(DIR)' \
-		$(if $(INSTALL_MOD_PATH),INSTALL_MOD_PATH='$(INSTALL_MOD_PATH)') \
-		CONFIG_MODULE_SIG_ALL= modules_install
+		INSTALL_MOD_PATH='$(MODROOT)' CONFIG_MODULE_SIG_ALL= modules_install
+	@$(INDEX)
+
+.PHONY: modules_uninstall
+modules_uninstall:	## remove it again (INSTALL_MOD_PATH=...); one that is loaded stays so
+	rm -f '$(MODROOT)/lib/modules/$(RELEASE)'/{updates,extra}/ferry.ko{,.gz,.xz,.zst}
+	@$(INDEX)
 
 .PHONY: headers_install
 headers_install:	## install <linux/ferry*.h> below INSTALL_HDR_PATH (/usr/local)
@@ -135,4 +144,4 @@ bench:			## measure the family against its peers (BENCH_ARGS=...)
 .PHONY: help
 help:			## this list
 	@awk -F ':.*## ' '/^## / { print substr($$0, 4) ":" } \
-		/^[a-z_-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+		/^[a-z_-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile

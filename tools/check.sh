@@ -53,11 +53,19 @@ try() {
 }
 
 check_kernel() {
-	local release=$1 status=0 sum=''
+	local release=$1 status=0 sum='' installed=$top/build/installed-$1
 
 	step "Linux $release"
 	try "module builds for $release" \
 		make -C "$top" --no-print-directory KERNELRELEASE="$release" || return 0
+	rm -rf "$installed"
+	if try "module installs for $release" \
+		make -C "$top" --no-print-directory modules_install \
+		KERNELRELEASE="$release" INSTALL_MOD_PATH="$installed"; then
+		try "what is installed loads by itself on $release, and removed no more" \
+			"$top/tools/vm/vm" run --kernel "$release" --no-module --timeout 120 -- \
+			"$top/tools/install-test.sh" "$installed" || :
+	fi
 	try "what README.md shows works on $release" \
 		"$top/tools/vm/vm" run --kernel "$release" --timeout 120 -- \
 		bash -ec 'tools/examples.sh run; tools/demo.sh' || :
