@@ -39,7 +39,8 @@ ssize_t ferry_splice_out(struct pipe_inode_info *pipe,
 		struct iov_iter iter;
 		struct bio_vec bv;
 
-		slot.page = alloc_page(GFP_USER);
+		/* As for what is written into a pipe, whoever has it pays. */
+		slot.page = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT);
 		if (!slot.page)
 			return -ENOMEM;
 		len = min(len, PAGE_SIZE);

@@ -209,4 +209,69 @@ TEST_F(memcg, O38_unread_messages_are_the_senders_memory)
 	munmap(sent, 4096);
 }
 
+#define PIPE_SIZE	MIB
+
+/* The child: in the group, splices what comes into pipes, and keeps them. */
+static void splice_in_group(const char *group, int fd, int done, int go)
+{
+	int pipes[QUEUED / PIPE_SIZE][2];
+	char c = 0;
+	size_t i;
+
+	if (!group_write(group, "cgroup.procs", "0"))
+		_exit(2);
+	for (i = 0; i < QUEUED / PIPE_SIZE; i++) {
+		if (pipe(pipes[i]) ||
+		    fcntl(pipes[i][0], F_SETPIPE_SZ, PIPE_SIZE) < PIPE_SIZE)
+			_exit(3);
+		/* Full when it has so many pages, however much is in them. */
+		while (ft_poll(pipes[i][1], POLLOUT, 0) == POLLOUT)
+			if (splice(fd, NULL, pipes[i][1], NULL, 4096, 0) <= 0)
+				_exit(4);
+	}
+	/* The sender ends. */
+	close(fd);
+	_exit(write(done, &c, 1) != 1 || read(go, &c, 1) != 0);
+}
+
+/* Copied into a pipe they are memory of who has the pipe, as what is written to it. */
+TEST_F(memcg, F11_spliced_bytes_are_the_readers_memory)
+{
+	int done[2], go[2], a, b, status = -1;
+	static char buf[CHUNK];
+	long before, full;
+	pid_t pid;
+	char c;
+
+	if (variant->kind.domain != AF_FERRY || variant->kind.type != SOCK_STREAM)
+		SKIP(return, "gives its own pages, or goes by the core's copy");
+	ASSERT_EQ(0, ft_pair(&variant->kind, &a, &b));
+	ASSERT_EQ(0, pipe(done));
+	ASSERT_EQ(0, pipe(go));
+	before = group_read(self->group, "memory.current");
+	fflush(NULL);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		close(a);
+		close(go[1]);
+		splice_in_group(self->group, b, done[1], go[0]);
+	}
+	ft_close(&b);
+	ft_close(&done[1]);
+	/* The buffers are ours: this process is not in the group. */
+	while (send(a, buf, sizeof(buf), MSG_NOSIGNAL) > 0)
+		;
+	EXPECT_EQ(1, read(done[0], &c, 1));
+	full = group_read(self->group, "memory.current");
+	TH_LOG("%d bytes in pipes: %ld charged", QUEUED, full - before);
+	EXPECT_LE(QUEUED, full - before);
+	ft_close(&go[1]);
+	waitpid(pid, &status, 0);
+	EXPECT_EQ(0, status);
+	ft_close(&go[0]);
+	ft_close(&done[0]);
+	ft_close(&a);
+}
+
 TEST_HARNESS_MAIN
