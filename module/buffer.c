@@ -189,7 +189,7 @@ void ferry_buf_put(struct ferry_buf *buf)
 	if (buf->shared)
 		ferry_buf_put(buf->shared);
 	if (unlikely(buf->txstamp))
-		kfree_skb(buf->txstamp);
+		consume_skb(buf->txstamp);
 	kmem_cache_free(ferry_buf_caches[buf->cache], buf);
 }
 

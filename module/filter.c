@@ -83,9 +83,11 @@ int ferry_filter_record(struct sock *sk, struct sock *to,
 	len = skb->len;
 	ferry_filter_dress(skb, sk, first->mark);
 	n = ferry_filter_run(to, skb);
-	kfree_skb(skb);
-	if (n < 0)
+	if (n < 0) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_SOCKET_FILTER);
 		return n;
+	}
+	consume_skb(skb);
 	if ((u32)n < len)
 		ferry_record_trim(first, n);
 	return 0;

@@ -644,7 +644,7 @@ struct sock *ferry_name_find(struct sock *sk, const struct sockaddr_ferry *sa,
 	ferry_filter_dress(skb, sk, payload ? payload->mark :
 					      READ_ONCE(sk->sk_mark));
 	other = ferry_name_try(sk, sa, len, skb);
-	kfree_skb(skb);
+	consume_skb(skb);
 	return other;
 }
 

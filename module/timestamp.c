@@ -143,7 +143,7 @@ void ferry_txstamp_dropped(struct sock *sk, u32 tsflags, u32 key)
 	if (!none.txstamp)
 		return;
 	ferry_txstamp_queued(sk, NULL, &none, key);
-	kfree_skb(none.txstamp);
+	consume_skb(none.txstamp);
 }
 
 /**
@@ -168,7 +168,7 @@ static void ferry_recv_stamp(struct sock *sk, struct msghdr *msg, ktime_t stamp)
 		return;
 	skb->tstamp = stamp;
 	sock_recv_timestamp(msg, sk, skb);
-	kfree_skb(skb);
+	consume_skb(skb);
 }
 
 /**
@@ -239,7 +239,7 @@ int ferry_recv_errors(struct sock *sk, struct msghdr *msg, size_t len)
 	msg->msg_flags |= MSG_ERRQUEUE;
 	ret = copied;
 out:
-	kfree_skb(skb);
+	consume_skb(skb);
 	/* What lay there was charged to the receive buffer. */
 	ferry_buffer_resized(sk);
 	return ret;

@@ -12,6 +12,7 @@
 #include "reuse_fixture.h"
 #include "tracefs.h"
 
+#include <linux/net_tstamp.h>
 #include <linux/unistd.h>
 
 #define UDP_HEADER	8
@@ -736,6 +737,40 @@ TEST_F(ferry, O02_a_drop_leads_to_its_socket)
 	EXPECT_TRUE(found);
 	fclose(f);
 	free(name);
+}
+
+/*
+ * Who looks for lost packets (dropwatch, perf) must not find the copies that the
+ * core's filters, stamps and error queue are shown.
+ */
+TEST_F(ferry, O02_only_what_is_dropped_counts_as_a_lost_packet)
+{
+	bool records = variant->kind.type != SOCK_STREAM;
+	struct tracefs trace;
+	char buf[64], pid[16];
+
+	if (!tracefs_start_any(&trace, "skb/kfree_skb"))
+		SKIP(return, "no tracefs in this kernel");
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	ASSERT_TRUE(tracefs_write(&trace, "set_event_pid", pid));
+	ASSERT_EQ(0, ft_setint(self->b, SO_TIMESTAMP, 1));
+	ASSERT_EQ(0, ft_setint(self->a, SO_TIMESTAMPING,
+			       SOF_TIMESTAMPING_TX_ACK |
+			       SOF_TIMESTAMPING_SOFTWARE |
+			       SOF_TIMESTAMPING_OPT_TSONLY));
+	if (records)
+		ASSERT_EQ(0, filter_by_byte(self->b, 0));
+	ASSERT_TRUE(send_keep(self->a, 20, 20));
+	EXPECT_EQ(20, recv(self->b, buf, sizeof(buf), 0));
+	EXPECT_EQ(0, recv(self->a, buf, sizeof(buf), MSG_ERRQUEUE));
+	EXPECT_EQ(0, tracefs_lines(&trace, " kfree_skb: ", ""));
+	if (records) {
+		ASSERT_TRUE(send_keep(self->a, 0, 20));
+		EXPECT_EQ(1, tracefs_lines(&trace, " kfree_skb: ", ""));
+		EXPECT_EQ(1, tracefs_lines(&trace, " kfree_skb: ",
+					   "SOCKET_FILTER"));
+	}
+	tracefs_stop(&trace);
 }
 
 /* Whatever a program may ask about, and the kernel says nothing. */

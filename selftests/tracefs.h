@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Events of the family as tracefs shows them, in a trace instance of the test's
- * own. A socket is known by its SO_COOKIE.
+ * Events as tracefs shows them, in a trace instance of the test's own. Those of the
+ * family know a socket by its SO_COOKIE.
  */
 #ifndef TRACEFS_H
 #define TRACEFS_H
@@ -39,10 +39,10 @@ static inline bool tracefs_write(struct tracefs *trace, const char *name,
 	return ok;
 }
 
-/* Begins to trace one event of the family; false where there is no tracefs. */
-static inline bool tracefs_start(struct tracefs *trace, const char *event)
+/* Begins to trace an event, SYSTEM/NAME; false where there is no tracefs. */
+static inline bool tracefs_start_any(struct tracefs *trace, const char *event)
 {
-	char name[64];
+	char name[96];
 
 	snprintf(trace->dir, sizeof(trace->dir), "%s/instances/ferry-%d",
 		 TRACEFS, getpid());
@@ -54,8 +54,17 @@ static inline bool tracefs_start(struct tracefs *trace, const char *event)
 		    mkdir(trace->dir, 0700))
 			return false;
 	}
-	snprintf(name, sizeof(name), "events/ferry/%s/enable", event);
+	snprintf(name, sizeof(name), "events/%s/enable", event);
 	return tracefs_write(trace, name, "1");
+}
+
+/* One event of the family. */
+static inline bool tracefs_start(struct tracefs *trace, const char *event)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "ferry/%s", event);
+	return tracefs_start_any(trace, name);
 }
 
 static inline void tracefs_stop(struct tracefs *trace)
@@ -73,16 +82,15 @@ static inline uint64_t tracefs_cookie(int fd)
 	return cookie;
 }
 
-/* How many lines there are of the socket that contain @what. */
-static inline int tracefs_count(struct tracefs *trace, uint64_t cookie,
+/* How many lines there are that contain both. */
+static inline int tracefs_lines(struct tracefs *trace, const char *key,
 				const char *what)
 {
-	char path[PATH_MAX], line[512], key[48];
+	char path[PATH_MAX], line[512];
 	int n = 0;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/trace", trace->dir);
-	snprintf(key, sizeof(key), " cookie=%llu ", (unsigned long long)cookie);
 	f = fopen(path, "re");
 	if (!f)
 		return -1;
@@ -90,6 +98,16 @@ static inline int tracefs_count(struct tracefs *trace, uint64_t cookie,
 		n += strstr(line, key) && strstr(line, what);
 	fclose(f);
 	return n;
+}
+
+/* How many lines there are of the socket that contain @what. */
+static inline int tracefs_count(struct tracefs *trace, uint64_t cookie,
+				const char *what)
+{
+	char key[48];
+
+	snprintf(key, sizeof(key), " cookie=%llu ", (unsigned long long)cookie);
+	return tracefs_lines(trace, key, what);
 }
 
 /*
