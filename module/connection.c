@@ -13,7 +13,25 @@
  * and leaves it under the listener's @lock alone. Who ends the wait drops the
  * reference on the listener.
  */
+#include <linux/slab.h>
+
 #include "ferry.h"
+
+/**
+ * struct ferry_share - what one user has of a listener's queue
+ * @node: in the listener's @shares, by @uid
+ * @uid: the user, neither root nor the listener's owner
+ * @held: connections that wait to be accepted
+ * @refs: these, and those that wait for a place
+ *
+ * Guarded by the listener's @lock. Gone with the last connection.
+ */
+struct ferry_share {
+	struct rb_node	node;
+	kuid_t		uid;
+	u32		held;
+	u32		refs;
+};
 
 /* Record who stands behind @sk for the peer's SO_PEERCRED. */
 static void ferry_set_peercred(struct sock *sk, struct pid *pid,
@@ -109,28 +127,85 @@ static int ferry_exchange_labels(struct socket *sock, struct sock *child)
 	return security_socket_socketpair(sock, &end);
 }
 
-/*
- * Is there a place in the queue for a connection of @uid? Beside the backlog
- * itself, nobody but root and the listener's owner may hold more than half.
- */
-static bool ferry_has_place(struct sock *listener, kuid_t uid)
+/* A share for a connection of @uid, or NULL for who may have all places. */
+static struct ferry_share *ferry_share_alloc(const struct sock *listener,
+					     kuid_t uid)
 {
-	struct ferry_sock *fs = ferry_sk(listener);
-	u32 share, held = 0;
-	struct ferry_sock *child;
+	struct ferry_share *share;
 
-	lockdep_assert_held(&fs->lock);
+	if (uid_eq(uid, listener->sk_uid) || uid_eq(uid, GLOBAL_ROOT_UID))
+		return NULL;
+	share = kmalloc(sizeof(*share), GFP_KERNEL_ACCOUNT);
+	if (!share)
+		return ERR_PTR(-ENOMEM);
+	share->uid = uid;
+	share->held = 0;
+	share->refs = 0;
+	return share;
+}
+
+static int ferry_share_cmp(struct rb_node *a, const struct rb_node *b)
+{
+	kuid_t one = rb_entry(a, struct ferry_share, node)->uid;
+	kuid_t other = rb_entry(b, struct ferry_share, node)->uid;
+
+	return uid_lt(one, other) ? -1 : uid_gt(one, other);
+}
+
+/* @child, a new one, counts in the share of its user, which may be @fresh. */
+static void ferry_share_get(struct sock *listener, struct sock *child,
+			    struct ferry_share *fresh)
+{
+	struct rb_node *node;
+
+	lockdep_assert_held(&ferry_sk(listener)->lock);
+
+	if (!fresh)
+		return;
+	node = rb_find_add(&fresh->node, &ferry_sk(listener)->shares,
+			   ferry_share_cmp);
+	if (node) {
+		kfree(fresh);
+		fresh = rb_entry(node, struct ferry_share, node);
+	}
+	fresh->refs++;
+	ferry_sk(child)->share = fresh;
+}
+
+/* @child, which may be @unaccepted yet, waits no more and does not count. */
+static void ferry_share_put(struct sock *listener, struct sock *child)
+{
+	struct ferry_share *share = ferry_sk(child)->share;
+
+	lockdep_assert_held(&ferry_sk(listener)->lock);
+
+	if (!share)
+		return;
+	ferry_sk(child)->share = NULL;
+	share->held -= ferry_sk(child)->unaccepted;
+	if (!--share->refs) {
+		rb_erase(&share->node, &ferry_sk(listener)->shares);
+		kfree(share);
+	}
+}
+
+/*
+ * Is there a place in the queue for a connection of the user who has @share? Beside
+ * the backlog itself, nobody but root and the listener's owner may hold more than
+ * half.
+ */
+static bool ferry_has_place(struct sock *listener,
+			    const struct ferry_share *share)
+{
+	u32 half;
+
+	lockdep_assert_held(&ferry_sk(listener)->lock);
 
 	if (sk_acceptq_is_full(listener))
 		return false;
-	share = max(1U, (READ_ONCE(listener->sk_max_ack_backlog) + 1) / 2);
-	if (READ_ONCE(listener->sk_ack_backlog) < share ||
-	    uid_eq(uid, listener->sk_uid) || uid_eq(uid, GLOBAL_ROOT_UID))
-		return true;
-
-	list_for_each_entry(child, &fs->accept_queue, node)
-		held += uid_eq(child->sk.sk_uid, uid);
-	return held < share;
+	half = max(1U, (READ_ONCE(listener->sk_max_ack_backlog) + 1) / 2);
+	return READ_ONCE(listener->sk_ack_backlog) < half ||
+	       !share || share->held < half;
 }
 
 /* Connect @sk and put its peer into the listener's queue. */
@@ -142,6 +217,8 @@ static void ferry_establish(struct sock *sk, struct sock *child,
 	ferry_copy_peercred(sk, listener);
 	ferry_sk(child)->listener = listener;
 	WRITE_ONCE(ferry_sk(child)->unaccepted, 1);
+	if (ferry_sk(child)->share)
+		ferry_sk(child)->share->held++;
 	ferry_link(sk, child);
 	list_add_tail(&ferry_sk(child)->node, &ferry_sk(listener)->accept_queue);
 	sk_acceptq_added(listener);
@@ -162,21 +239,21 @@ static void ferry_leave_listener(struct ferry_sock *waiter,
 	__sock_put(listener);
 }
 
-/* How many who wait may be passed over in one hold of the lock. */
+/* How many who wait may be passed over, and connected, in one hold of the lock. */
 #define FERRY_PASS_OVER_MAX	16
+#define FERRY_PLACE_MAX		16
 
 /*
  * Connect the sockets that wait for a place as long as there are places. Those
  * who hold their share already go to the end: however many they are, all others
  * have come to the front after a few accepts. There will be some, as what makes
- * up a share lies in the queue.
+ * up a share lies in the queue. Returns true if there are more to connect.
  */
-static void ferry_promote(struct sock *listener)
+static bool ferry_promote(struct sock *listener)
 {
 	struct ferry_sock *fs = ferry_sk(listener), *waiter, *next;
-	kuid_t refused = INVALID_UID;
+	unsigned int passed = 0, placed = 0;
 	LIST_HEAD(passed_over);
-	unsigned int passed = 0;
 
 	lockdep_assert_held(&fs->lock);
 
@@ -185,10 +262,7 @@ static void ferry_promote(struct sock *listener)
 
 		if (sk_acceptq_is_full(listener))
 			break;
-		/* The one who holds its share is likely to wait many times. */
-		if (uid_eq(child->sk_uid, refused) ||
-		    !ferry_has_place(listener, child->sk_uid)) {
-			refused = child->sk_uid;
+		if (!ferry_has_place(listener, ferry_sk(child)->share)) {
 			list_move_tail(&waiter->node, &passed_over);
 			if (++passed == FERRY_PASS_OVER_MAX)
 				break;
@@ -203,8 +277,11 @@ static void ferry_promote(struct sock *listener)
 		ferry_wake_state(&waiter->sk, POLL_OUT);
 		sock_put(&waiter->sk);
 		ferry_wake_reader(listener);
+		if (++placed == FERRY_PLACE_MAX)
+			break;
 	}
 	list_splice_tail(&passed_over, &fs->connect_queue);
+	return placed == FERRY_PLACE_MAX;
 }
 
 /* The state is not TCP_SYN_SENT, or no longer. */
@@ -253,6 +330,7 @@ static int ferry_connect_start(struct socket *sock, struct sockaddr *uaddr,
 {
 	struct sock *sk = sock->sk, *listener, *child;
 	struct ferry_sock *fs = ferry_sk(sk), *lfs;
+	struct ferry_share *share;
 	int err;
 
 	sock_owned_by_me(sk);
@@ -274,21 +352,25 @@ again:
 	if (!child)
 		goto out_put;
 	err = ferry_exchange_labels(sock, child);
-	if (err) {
-		sock_put(child);
-		goto out_put;
-	}
+	if (err)
+		goto out_child;
+	share = ferry_share_alloc(listener, child->sk_uid);
+	err = PTR_ERR_OR_ZERO(share);
+	if (err)
+		goto out_child;
 
 	spin_lock(&lfs->lock);
 	if (listener->sk_state != TCP_LISTEN) {
 		/* It has stopped since; another of the name may still listen. */
 		spin_unlock(&lfs->lock);
+		kfree(share);
 		sock_put(child);
 		sock_put(listener);
 		goto again;
 	}
 	sock->state = SS_CONNECTING;
-	if (ferry_has_place(listener, child->sk_uid)) {
+	ferry_share_get(listener, child, share);
+	if (ferry_has_place(listener, ferry_sk(child)->share)) {
 		ferry_establish(sk, child, listener);
 		spin_unlock(&lfs->lock);
 		ferry_wake_reader(listener);
@@ -304,6 +386,8 @@ again:
 	spin_unlock(&lfs->lock);
 	return 0;
 
+out_child:
+	sock_put(child);
 out_put:
 	sock_put(listener);
 	return err;
@@ -512,6 +596,7 @@ int ferry_listen(struct socket *sock, int backlog)
 	struct sock *sk = sock->sk;
 	struct ferry_sock *fs = ferry_sk(sk);
 	int err = -EINVAL;
+	bool more = false;
 
 	lock_sock(sk);
 	/* Unconnected is TCP_CLOSE or TCP_LISTEN. */
@@ -522,12 +607,18 @@ int ferry_listen(struct socket *sock, int backlog)
 	spin_lock(&fs->lock);
 	WRITE_ONCE(sk->sk_max_ack_backlog, backlog);
 	if (sk->sk_state == TCP_LISTEN) {
-		ferry_promote(sk);
+		more = ferry_promote(sk);
 	} else {
 		INIT_LIST_HEAD(&fs->accept_queue);
 		INIT_LIST_HEAD(&fs->connect_queue);
 	}
 	spin_unlock(&fs->lock);
+	while (more) {
+		cond_resched();
+		spin_lock(&fs->lock);
+		more = ferry_promote(sk);
+		spin_unlock(&fs->lock);
+	}
 	err = ferry_name_listen(sk);
 	if (err) {
 		spin_lock(&fs->lock);
@@ -552,6 +643,7 @@ static struct sock *ferry_accept_first(struct sock *listener)
 						 struct ferry_sock, node);
 	if (child) {
 		list_del_init(&child->node);
+		ferry_share_put(listener, &child->sk);
 		WRITE_ONCE(child->unaccepted, 0);
 		WRITE_ONCE(child->listener, NULL);
 		sk_acceptq_removed(listener);
@@ -697,6 +789,10 @@ static void ferry_listen_stop(struct sock *listener)
 
 	list_for_each_entry_safe(child, next, &children, node) {
 		list_del_init(&child->node);
+		/* Who still waits, in vain, may give up and count no more meanwhile. */
+		spin_lock(&fs->lock);
+		ferry_share_put(listener, &child->sk);
+		spin_unlock(&fs->lock);
 		WRITE_ONCE(child->unaccepted, 0);
 		WRITE_ONCE(child->listener, NULL);
 		/* As a linger time of zero: the client is reset. */
@@ -704,6 +800,7 @@ static void ferry_listen_stop(struct sock *listener)
 		child->sk.sk_lingertime = 0;
 		ferry_disconnect(&child->sk);
 		sock_put(&child->sk);
+		cond_resched();
 	}
 }
 
@@ -746,6 +843,7 @@ static bool ferry_connect_cancel(struct sock *sk, int err)
 		child = fs->child;
 		list_del_init(&fs->node);
 		fs->child = NULL;
+		ferry_share_put(listener, child);
 		ferry_leave_listener(fs, listener);
 		WRITE_ONCE(sk->sk_err, err);
 		ferry_set_state(sk, TCP_CLOSE);

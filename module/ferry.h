@@ -39,6 +39,7 @@
 #include <linux/mutex.h>
 #include <linux/net_tstamp.h>
 #include <linux/net.h>
+#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable.h>
 #include <linux/security.h>
@@ -54,6 +55,7 @@
 #include "trace.h"
 
 struct ferry_name;
+struct ferry_share;
 struct ferry_vertex;
 
 /**
@@ -254,6 +256,10 @@ enum ferry_urg {
  * @send_lock: serialises senders of a byte stream
  * @recv_lock: serialises readers of a byte stream
  * @senders: DGRAM: who found this receiver full
+ * @shares: listener: the users who have connections in its queues and can have half
+ *	of the places only; guarded by @lock
+ * @share: a child in a listener's queues: its user's share, or NULL; guarded by the
+ *	listener's @lock
  * @relay: DGRAM: this socket's entry in the @senders of its peer, or without one of
  *	whoever refused a datagram last; wakes those who poll it. Guarded by that
  *	queue's lock; made by the first use, its func guarded by @lock
@@ -341,6 +347,11 @@ struct ferry_sock {
 			wait_queue_head_t	senders;
 			wait_queue_entry_t	relay;
 		};
+	};
+
+	union {
+		struct rb_root		shares;
+		struct ferry_share	*share;
 	};
 };
 

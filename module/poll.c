@@ -7,8 +7,8 @@
  * polled (@polled) or wants signals; then it wakes, so that with an edge-triggered
  * epoll every message is an event. A blocked reader leaves the wait queue with the
  * first wake-up, so a burst costs one; of those who wait for a record one is woken
- * for each, and wakes the next if it leaves any (ferry_wake_next()). A reader looks for a sleeper only when a
- * sender said that it found no room (@nospace).
+ * for each, and wakes the next if it leaves any (ferry_wake_next()). A reader looks
+ * for a sleeper only when a sender said that it found no room (@nospace).
  */
 #include <linux/poll.h>
 

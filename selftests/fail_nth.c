@@ -16,11 +16,13 @@
 #include "passenger.h"
 
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <linux/errqueue.h>
 #include <linux/ferry_diag.h>
 #include <linux/net_tstamp.h>
 #include <linux/netlink.h>
+#include <linux/securebits.h>
 #include <linux/sock_diag.h>
 
 #ifndef SO_ZEROCOPY
@@ -364,6 +366,15 @@ static bool done_listen(struct place *p, long ret)
 static long call_connect(struct place *p)
 {
 	return connect(p->a, &p->addr.sa, p->addr.len);
+}
+
+/* Who is neither root nor the listener's owner has a share of its queue. */
+static bool make_served_to_other(struct place *p)
+{
+	/* The capabilities stay, for the faults and the name's mode. */
+	return !seteuid(0) && make_served(p) &&
+	       !prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) &&
+	       !seteuid(1000);
 }
 
 static bool done_connect(struct place *p, long ret)
@@ -1227,6 +1238,13 @@ FAIL_TEST(ferry_fail, O35_listen_in_a_group)
 FAIL_TEST(fail, F02_connect)
 {
 	SWEEP(0, 0, "connect", make_served, call_connect, done_connect);
+}
+
+FAIL_TEST(ferry_fail, F02_connect_of_another_user)
+{
+	CONNECTS();
+	SWEEP(0, 0, "connect, another user", make_served_to_other,
+	      call_connect, done_connect);
 }
 
 FAIL_TEST(ferry_fail, F02_connect_that_waits)

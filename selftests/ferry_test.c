@@ -807,7 +807,9 @@ bool ft_leak_check(struct ft_leak *leak)
 			break;
 		ft_pause();
 	}
-	fprintf(stderr, "# %ld FERRY sockets live, %ld at the start; %ld references on the module, %ld at the start\n",
-		sockets, leak->sockets, refs, leak->refs);
+	fprintf(stderr, "# %ld FERRY sockets live, %ld at the start\n",
+		sockets, leak->sockets);
+	fprintf(stderr, "# %ld references on the module, %ld at the start\n",
+		refs, leak->refs);
 	return false;
 }
