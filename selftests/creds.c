@@ -411,6 +411,7 @@ TEST_F(creds, O21_inherited_by_accept)
 	listener = ft_listener(&variant->kind, &addr, 4);
 	ASSERT_LE(0, listener);
 	ASSERT_EQ(0, ft_setint(listener, SO_PASSCRED, 1));
+	ASSERT_EQ(0, ft_setint(listener, SO_PASSSEC, 1));
 	a = ft_connect(&variant->kind, &addr);
 	ASSERT_LE(0, a);
 	/* Sent before the accept, and told of all the same. */
@@ -418,6 +419,7 @@ TEST_F(creds, O21_inherited_by_accept)
 	b = accept(listener, NULL, NULL);
 	ASSERT_LE(0, b);
 	EXPECT_EQ(1, ft_getint(b, SO_PASSCRED));
+	EXPECT_EQ(1, ft_getint(b, SO_PASSSEC));
 	EXPECT_EQ(1, pass_recv(b, buf, 8, &pass, 0));
 	EXPECT_EQ(1, pass.creds);
 	EXPECT_TRUE(is_cred(&pass.cred, getpid(), getuid(), getgid()));

@@ -53,7 +53,7 @@ struct sockaddr_ferry {
 #define FERRY_ADDR_LEN(name_len)	(FERRY_ADDR_HDR + (name_len))
 
 /* Options of level SOL_FERRY. */
-#define FERRY_MODE		1	/* __u32: access mode of the bound name, 0..0777 */
+#define FERRY_MODE		1	/* int: access mode of the bound name, 0..0777 */
 #define FERRY_PASSRIGHTS	2	/* int: 0 makes senders of descriptors fail with EPERM */
 #define FERRY_BROADCAST_POLICY	3	/* int: enum ferry_broadcast_policy */
 #define FERRY_INFO		4	/* struct ferry_info, read only */
