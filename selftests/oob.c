@@ -6,6 +6,7 @@
  */
 
 #include "passenger.h"
+#include "stall.h"
 #include "stream_fixture.h"
 
 #include <sched.h>
@@ -790,6 +791,169 @@ TEST_F(ferry_stream, X01_with_an_urgent_byte)
 			TH_LOG("round %d", round);
 		}
 	}
+}
+
+/* With nothing else in the message it is in flight no longer than the byte. */
+TEST_F(ferry_stream, X01_descriptor_on_a_skipped_urgent_byte_is_closed)
+{
+	struct witness witness;
+	struct pass pass;
+	char buf[8];
+	int round;
+
+	for (round = 0; round < 4; round++) {
+		ASSERT_TRUE(witness_make(&witness));
+		ASSERT_EQ(1, pass_send(self->a, "U", 1, &witness.out, 1, NULL,
+				       MSG_OOB));
+		EXPECT_TRUE(witness_held(&witness));
+		if (round % 2)
+			EXPECT_EQ(1, recv(self->b, buf, 1, MSG_OOB));
+		if (round / 2)
+			ASSERT_EQ(1, send(self->a, "x", 1, 0));
+		EXPECT_EQ(round / 2 ? 1 : -1,
+			  pass_recv(self->b, buf, 8, &pass, MSG_DONTWAIT));
+		EXPECT_EQ(0, pass.fds);
+		EXPECT_TRUE(witness_gone(&witness)) {
+			TH_LOG("round %d", round);
+		}
+	}
+}
+
+TEST_F(ferry_stream, O23_peek_off_beside_a_skipped_urgent_byte)
+{
+	char buf[8];
+	int round;
+
+	for (round = 0; round < 3; round++) {
+		ASSERT_EQ(0, ft_setint(self->b, SO_PEEK_OFF, 0));
+		ASSERT_EQ(1, send(self->a, "U", 1, MSG_OOB));
+		if (round == 1)
+			EXPECT_EQ(1, recv(self->b, buf, 1, MSG_OOB));
+		if (round != 2)
+			EXPECT_ERR(EAGAIN, recv(self->b, buf, 8,
+						MSG_PEEK | MSG_DONTWAIT));
+		EXPECT_ERR(EAGAIN, recv(self->b, buf, 8, MSG_DONTWAIT));
+		EXPECT_EQ(0, ft_getint(self->b, SO_PEEK_OFF));
+		ASSERT_EQ(3, send(self->a, "xyz", 3, 0));
+		EXPECT_EQ(3, recv(self->b, buf, 8, MSG_PEEK | MSG_DONTWAIT));
+		EXPECT_EQ(0, memcmp(buf, "xyz", 3));
+		EXPECT_EQ(3, recv(self->b, buf, 8, MSG_DONTWAIT));
+	}
+}
+
+/* The byte goes to a reader whose memory turns out to be none, after a newer one came. */
+TEST_F(ferry_stream, F08_fault_on_oob_revives_nothing)
+{
+	struct ft_call call = {
+		.fn = ft_do_recv, .fd = self->b, .len = 1, .flags = MSG_OOB,
+	};
+	struct stall stall;
+	char byte;
+	int round;
+
+	for (round = 0; round < 3; round++) {
+		STALL_NEED(&stall);
+		call.buf = stall_at(&stall, 0);
+		ASSERT_EQ(1, send(self->a, "U", 1, MSG_OOB));
+		ASSERT_EQ(0, ft_start(&call));
+		ASSERT_TRUE(stall_wait(&stall));
+		EXPECT_ERR(EINVAL, recv(self->b, &byte, 1, MSG_OOB));
+		if (round) {
+			ASSERT_EQ(1, send(self->a, "V", 1, MSG_OOB));
+			EXPECT_EQ(POLLPRI, ft_poll(self->b, POLLPRI, 0));
+		}
+		if (round == 2) {
+			EXPECT_EQ(1, recv(self->b, &byte, 1, MSG_OOB));
+			EXPECT_EQ('V', byte);
+		}
+		ASSERT_TRUE(stall_fail(&stall));
+		ft_join(&call);
+		EXPECT_EQ(-1, call.ret);
+		EXPECT_EQ(EFAULT, call.err);
+
+		/* Alone it can be read again. */
+		if (round < 2) {
+			EXPECT_EQ(1, recv(self->b, &byte, 1, MSG_OOB));
+			EXPECT_EQ(round ? 'V' : 'U', byte);
+		}
+		EXPECT_ERR(EINVAL, recv(self->b, &byte, 1, MSG_OOB));
+		EXPECT_EQ(0, ft_poll(self->b, POLLPRI, 0));
+		while (recv(self->b, &byte, 1, MSG_DONTWAIT) > 0)
+			;
+		stall_close(&stall);
+	}
+}
+
+/* A reader that comes nearer to the mark, and somebody who asks meanwhile. */
+
+#define BEFORE	12000
+
+static void *read_to_the_mark(void *arg)
+{
+	int fd = *(int *)arg, i;
+	char byte;
+
+	for (i = 0; i < BEFORE - 1; i++)
+		if (recv(fd, &byte, 1, MSG_DONTWAIT) != 1)
+			return NULL;
+	return arg;
+}
+
+TEST_F(inet_stream, E01_readiness_beside_an_urgent_byte)
+{
+	int not_readable = 0, none = 0, round, n = -1;
+	static char buf[2 * BEFORE];
+	pthread_t thread;
+	void *ok;
+
+	for (round = 0; round < 6; round++) {
+		ASSERT_EQ(BEFORE, send(self->a, buf, BEFORE, 0));
+		ASSERT_EQ(1, send(self->a, "U", 1, MSG_OOB));
+		ASSERT_EQ(2000, send(self->a, buf, 2000, 0));
+		ASSERT_TRUE(ft_wait_inq(self->b, BEFORE));
+		ASSERT_NE(0, ft_poll(self->b, POLLPRI, FT_LONG_MS));
+		ASSERT_EQ(0, pthread_create(&thread, NULL, read_to_the_mark,
+					    &self->b));
+		do {
+			not_readable += !ft_poll(self->b, POLLIN, 0);
+			ioctl(self->b, SIOCINQ, &n);
+			none += n <= 0;
+		} while (n > 1);
+		pthread_join(thread, &ok);
+		ASSERT_NE(NULL, ok);
+		EXPECT_EQ(1, recv(self->b, buf, sizeof(buf), 0));
+		EXPECT_EQ(2000, recv(self->b, buf, 2000, MSG_WAITALL));
+	}
+	EXPECT_EQ(0, not_readable);
+	EXPECT_EQ(0, none);
+}
+
+/* One that was taken and lies unread lets not both ends wait for the other. */
+TEST_F(ferry_stream, E05_taken_urgent_byte_is_no_obstacle)
+{
+	static const int lens[] = { 1, 500, 1024, 1025, 2304, 3000, 4096, 4536, 4608 };
+	static const int buffers[] = { 0, 2336, 4096, 8192, 16384 };
+	static char buf[8192];
+	size_t i, k;
+	ssize_t n;
+
+	for (i = 0; i < ARRAY_SIZE(buffers); i++)
+		for (k = 0; k < ARRAY_SIZE(lens); k++) {
+			ASSERT_EQ(0, ft_setint(self->a, SO_SNDBUF, buffers[i]));
+			ASSERT_EQ(0, ft_setint(self->b, SO_RCVBUF, buffers[i]));
+			n = send(self->a, buf, lens[k], MSG_OOB | MSG_DONTWAIT);
+			ASSERT_LT(0, n);
+			while (recv(self->b, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+				;
+			recv(self->b, buf, 1, MSG_OOB);
+			EXPECT_TRUE(ft_poll(self->a, POLLOUT, 0) ||
+				    ft_poll(self->b, POLLIN, 0)) {
+				TH_LOG("SO_SNDBUF %d, %d bytes", buffers[i], lens[k]);
+			}
+			ft_close(&self->a);
+			ft_close(&self->b);
+			ASSERT_EQ(0, ft_pair(&variant->kind, &self->a, &self->b));
+		}
 }
 
 /* Everything at once. */
