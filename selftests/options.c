@@ -392,10 +392,11 @@ static int is_protocol(struct here *h, int *value)
 	return 0;
 }
 
-/* INET has seen packets before there is a connection. */
+/* INET has seen packets before there is a connection, AF_FERRY a connect. */
 static int is_no_cpu(struct here *h, int *value)
 {
-	*value = h->kind->domain == AF_INET ? ANY : -1;
+	*value = h->kind->domain == AF_INET ||
+		 (h->kind->domain == AF_FERRY && h->state == ACCEPTED) ? ANY : -1;
 	return 0;
 }
 
