@@ -206,7 +206,7 @@ static void ferry_broadcast_one(struct sock *sk, struct sock *to,
  * @sk: sender
  * @sa: address with a broadcast node
  * @len: its length
- * @first: the record, complete and charged to nobody; stays the caller's
+ * @first: the record, complete; stays the caller's
  *
  * That nobody is there is no error. Who is being killed sends to no more of them.
  *

@@ -8,7 +8,8 @@
  * gets was written by the sender, never what lay in the memory before.
  *
  * Charges: a queued buffer counts in the sender's sk_wmem_alloc, which also
- * keeps the sender's struct sock alive, and in the receiver's sk_rmem_alloc.
+ * keeps the sender's struct sock alive, and in the receiver's sk_rmem_alloc. A
+ * record counts at the sender from the start: it may have to wait for room.
  * The memory itself belongs to the sender's memory cgroup (SLAB_ACCOUNT).
  */
 #include <linux/slab.h>
@@ -118,10 +119,9 @@ struct ferry_buf *ferry_buf_share(struct ferry_buf *buf)
 void ferry_buf_shrink(struct ferry_buf *buf, u32 bytes)
 {
 	buf->truesize -= bytes;
-	if (!buf->to)
-		return;
-	atomic_sub(bytes, &buf->to->sk_rmem_alloc);
-	if (buf->sk)
+	if (buf->to)
+		atomic_sub(bytes, &buf->to->sk_rmem_alloc);
+	if (ferry_buf_charged(buf))
 		WARN_ON_ONCE(refcount_sub_and_test(bytes,
 						   &buf->sk->sk_wmem_alloc));
 }
@@ -130,11 +130,15 @@ static void ferry_buf_uncharge(struct ferry_buf *buf)
 {
 	struct sock *sk = buf->sk;
 
-	atomic_sub(buf->truesize, &buf->to->sk_rmem_alloc);
-	if (!sk)
+	if (likely(buf->to)) {
+		atomic_sub(buf->truesize, &buf->to->sk_rmem_alloc);
+		if (!sk)
+			return;
+		if (sk->sk_type != SOCK_STREAM)
+			atomic_sub(buf->len, &ferry_sk(sk)->unread);
+	} else if (!ferry_buf_charged(buf)) {
 		return;
-	if (sk->sk_type != SOCK_STREAM)
-		atomic_sub(buf->len, &ferry_sk(sk)->unread);
+	}
 	/* sk_free() gives back the last byte, and the socket if it was its last. */
 	WARN_ON_ONCE(refcount_sub_and_test(buf->truesize - 1,
 					   &sk->sk_wmem_alloc));
@@ -151,18 +155,24 @@ static bool ferry_buf_borrows_pid(const struct ferry_buf *buf)
 }
 
 /**
- * ferry_buf_disown() - let a record outlive its sender
- * @first: record in no queue, charged to nobody
+ * ferry_buf_disown() - let a record outlive its sender, which is not charged any more
+ * @first: datagram in no queue
+ *
+ * Context: the sending call.
  */
 void ferry_buf_disown(struct ferry_buf *first)
 {
+	struct sock *sk = first->sk;
 	struct ferry_buf *buf;
 
 	for (buf = first; buf; buf = buf->next) {
 		if (ferry_buf_borrows_pid(buf))
 			get_pid(buf->pid);
 		buf->sk = NULL;
+		WARN_ON_ONCE(refcount_sub_and_test(buf->truesize,
+						   &sk->sk_wmem_alloc));
 	}
+	ferry_write_space(sk, NULL);
 }
 
 /**
@@ -184,8 +194,7 @@ void ferry_buf_put(struct ferry_buf *buf)
 		ferry_addr_put(buf->from);
 	if (unlikely(buf->shut))
 		ferry_pages_return(buf);
-	if (buf->to)
-		ferry_buf_uncharge(buf);
+	ferry_buf_uncharge(buf);
 	if (buf->shared)
 		ferry_buf_put(buf->shared);
 	if (unlikely(buf->txstamp))

@@ -141,8 +141,9 @@ struct ferry_sender {
  * @shut: nothing may be appended (it carries descriptors, or holds pages)
  * @paged: @data is an array of struct bio_vec, see pages.c
  * @peeked: a peek with an offset has shown it (records); guarded by the queue's @lock
- * @sk: sender, kept alive by the charge to its sk_wmem_alloc; NULL for a
- *	broadcast, which is charged to the receiver only
+ * @sk: sender, kept alive by the charge to its sk_wmem_alloc
+ *	(ferry_buf_charged()); NULL for a broadcast, which is charged to the
+ *	receiver only
  * @to: receiver, charged in sk_rmem_alloc
  * @pid: sender's process, with a reference unless it is the @own_pid of @sk
  * @uid: sender's uid
@@ -609,21 +610,35 @@ int ferry_buf_init(void);
 void ferry_buf_exit(void);
 
 /**
- * ferry_buf_charge() - charge a buffer to its sender and its receiver
- * @buf: buffer with @sk set, or without sender to charge
+ * ferry_buf_charge_receiver() - charge a buffer to its receiver
+ * @buf: buffer, charged to its sender if it has one
+ * @to: receiver, kept alive by the queue that @buf goes to
+ */
+static inline void ferry_buf_charge_receiver(struct ferry_buf *buf,
+					     struct sock *to)
+{
+	atomic_add(buf->truesize, &to->sk_rmem_alloc);
+	buf->to = to;
+}
+
+/**
+ * ferry_buf_charge() - charge a byte stream's buffer to its sender and its receiver
+ * @buf: buffer with @sk set
  * @to: receiver, kept alive by the queue that @buf goes to
  */
 static inline void ferry_buf_charge(struct ferry_buf *buf, struct sock *to)
 {
-	struct sock *sk = buf->sk;
+	refcount_add(buf->truesize, &buf->sk->sk_wmem_alloc);
+	ferry_buf_charge_receiver(buf, to);
+}
 
-	if (sk) {
-		if (sk->sk_type != SOCK_STREAM)
-			atomic_add(buf->len, &ferry_sk(sk)->unread);
-		refcount_add(buf->truesize, &sk->sk_wmem_alloc);
-	}
-	atomic_add(buf->truesize, &to->sk_rmem_alloc);
-	buf->to = to;
+/*
+ * ferry_buf_charged() - is @buf charged to its sender? A record is as soon as there
+ * is memory for it, a part of a byte stream when it is queued.
+ */
+static inline bool ferry_buf_charged(const struct ferry_buf *buf)
+{
+	return buf->sk && (buf->to || buf->sk->sk_type != SOCK_STREAM);
 }
 
 /* Socket flags that ask for control messages on every receive. */

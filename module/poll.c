@@ -104,7 +104,9 @@ void ferry_wake_stream(struct sock *sk, struct sock *peer)
  */
 void ferry_wake_writer(struct sock *sk, struct sock *peer)
 {
-	if (!ferry_writable(sk, peer))
+	/* Who waits there with a record in hand looks at the peer's room alone. */
+	if (sk->sk_type == SOCK_SEQPACKET ? !ferry_receiver_room(peer, 2) :
+					    !ferry_writable(sk, peer))
 		return;
 
 	WRITE_ONCE(ferry_sk(sk)->nospace, 0);
@@ -121,12 +123,27 @@ void ferry_wake_writer(struct sock *sk, struct sock *peer)
  */
 bool ferry_nospace(struct sock *sk, struct sock *peer)
 {
-	WRITE_ONCE(ferry_sk(sk)->nospace, 1);
+	bool dgram = sk->sk_type == SOCK_DGRAM;
+
+	if (!dgram)
+		WRITE_ONCE(ferry_sk(sk)->nospace, 1);
 	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
 	/* Pairs with ferry_write_space(). */
 	smp_mb();
 	if (ferry_writable(sk, peer))
 		return false;
+	if (dgram) {
+		/*
+		 * A datagram's receiver tells of its room itself. If that is what
+		 * lacks, own memory that is given back is no news.
+		 */
+		if (ferry_sender_room(sk, peer, 2))
+			return true;
+		WRITE_ONCE(ferry_sk(sk)->nospace, 1);
+		/* As above. */
+		smp_mb();
+		return !ferry_writable(sk, peer);
+	}
 
 	/* More than what is there now may never come: see ferry_readable(). */
 	if (unlikely(peer && (READ_ONCE(peer->sk_rcvlowat) > 1 ||

@@ -7,7 +7,9 @@
  * @lock; the reader unlinks it under the same lock. Nobody holds anything while
  * copying from or to user memory.
  *
- * Local senders never lose a record for want of room, they wait. On SEQPACKET
+ * Local senders never lose a record for want of room, they wait: first for room in
+ * their own buffer, which is charged as soon as the record is made, then with the
+ * record in hand for the receiver's. On SEQPACKET
  * all that lies in the receiver's queue is the one peer's, so its own wake-up
  * for write space is enough. A datagram receiver has many senders: those that
  * found it full wait in its @senders queue, in person when they block, by their
@@ -17,36 +19,74 @@
 
 #include "ferry.h"
 
-/* Make one buffer of a message of which @len bytes are left. */
+/* No bound on what is charged to the sender. */
+#define FERRY_NO_LIMIT	INT_MAX
+
+/* Give back what was charged for bytes that are in no buffer. */
+static void ferry_record_uncharge(struct sock *sk, u32 bytes)
+{
+	WARN_ON_ONCE(refcount_sub_and_test(bytes, &sk->sk_wmem_alloc));
+	/* Others may have found no room because of it. */
+	ferry_write_space(sk, ferry_connects(sk) ? ferry_sk(sk)->peer : NULL);
+}
+
+/* Charge @bytes of memory to the sender of a record, if there is room for it. */
+static inline bool ferry_record_charge(struct sock *sk, u32 bytes, int limit)
+{
+	refcount_add(bytes, &sk->sk_wmem_alloc);
+	if (likely(sk_wmem_alloc_get(sk) - (int)bytes < limit))
+		return true;
+	ferry_record_uncharge(sk, bytes);
+	return false;
+}
+
+/*
+ * Make one buffer of a message of which @len bytes are left, after @first. The
+ * first is charged with all bytes that are to follow, before any is copied, those
+ * with what they take beside.
+ */
 static struct ferry_buf *ferry_record_fill(struct sock *sk, struct msghdr *msg,
-					   size_t len)
+					   size_t len, bool first, int limit)
 {
 	struct ferry_buf *buf;
 	size_t n;
+	u32 bytes;
 
 	buf = ferry_buf_alloc(sk, len, SIZE_MAX);
 	if (unlikely(!buf))
 		return ERR_PTR(-ENOMEM);
 	n = min_t(size_t, len, buf->cap);
-	buf->sk = sk;
-	buf->len = n;
+	bytes = buf->truesize + (first ? len : 0) - n;
+	if (unlikely(!ferry_record_charge(sk, bytes, first ? limit :
+							     FERRY_NO_LIMIT))) {
+		ferry_buf_put(buf);
+		return ERR_PTR(-EAGAIN);
+	}
 	if (unlikely(ferry_copy_from(buf->data, n, &msg->msg_iter) != n)) {
 		ferry_buf_put(buf);
+		ferry_record_uncharge(sk, bytes);
 		return ERR_PTR(-EFAULT);
 	}
+	buf->sk = sk;
+	buf->len = n;
 	return buf;
 }
 
-/* Make a record of the message, in no queue and charged to nobody. */
+/*
+ * Make a record of the message, in no queue. Its sender is charged; -EAGAIN when
+ * the sender's @limit is reached already.
+ */
 static struct ferry_buf *ferry_record_make(struct sock *sk, struct msghdr *msg,
-					   size_t len)
+					   size_t len, int limit)
 {
 	struct ferry_buf *first = NULL, *last = NULL, *buf;
 
 	do {
-		buf = ferry_record_fill(sk, msg, len);
+		buf = ferry_record_fill(sk, msg, len, !first, limit);
 		if (IS_ERR(buf)) {
 			ferry_buf_put_list(first);
+			if (first)
+				ferry_record_uncharge(sk, len);
 			return buf;
 		}
 		if (likely(!last))
@@ -61,40 +101,53 @@ static struct ferry_buf *ferry_record_make(struct sock *sk, struct msghdr *msg,
 	return first;
 }
 
-/* Make a record that refers to the message's pages, NULL if it cannot be. */
+/* Is the message one for all sockets of a name? */
+static bool ferry_sends_to_all(const struct msghdr *msg)
+{
+	return msg->msg_namelen >= FERRY_ADDR_HDR &&
+	       ferry_is_broadcast(msg->msg_name);
+}
+
+/*
+ * Make a record that refers to the message's pages, NULL if it cannot be, -EAGAIN
+ * as ferry_record_make().
+ */
 static struct ferry_buf *ferry_record_lend(struct sock *sk, struct msghdr *msg,
-					   size_t len)
+					   size_t len, int limit)
 {
 	struct ferry_buf *buf;
+	int err = 0;
 
 	/* All receivers of a broadcast share one copy. */
-	if (!ferry_lends(msg, len) ||
-	    (msg->msg_namelen >= FERRY_ADDR_HDR &&
-	     ferry_is_broadcast(msg->msg_name)))
+	if (!ferry_lends(msg, len) || ferry_sends_to_all(msg))
 		return NULL;
 
 	buf = ferry_pages_lend(sk, &msg->msg_iter, len, UINT_MAX);
 	if (!buf)
 		return NULL;
-	if (buf->len < len) {
-		iov_iter_revert(&msg->msg_iter, buf->len);
-		ferry_buf_put(buf);
-		return NULL;
+	if (buf->len == len) {
+		if (ferry_record_charge(sk, buf->truesize, limit)) {
+			buf->sk = sk;
+			buf->eor = 1;
+			return buf;
+		}
+		err = -EAGAIN;
 	}
-	buf->sk = sk;
-	buf->eor = 1;
-	return buf;
+	iov_iter_revert(&msg->msg_iter, buf->len);
+	ferry_buf_put(buf);
+	return ERR_PTR(err);
 }
 
 /* Make a record of a message whose pages may be lent. */
 static struct ferry_buf *ferry_record_make_lent(struct sock *sk,
-						struct msghdr *msg, size_t len)
+						struct msghdr *msg, size_t len,
+						int limit)
 {
 	struct ferry_buf *first;
 
-	first = ferry_record_lend(sk, msg, len);
+	first = ferry_record_lend(sk, msg, len, limit);
 	if (!first)
-		first = ferry_record_make(sk, msg, len);
+		first = ferry_record_make(sk, msg, len, limit);
 	if (!IS_ERR(first) && msg->msg_ubuf)
 		ferry_zerocopy_attach(first, msg->msg_ubuf);
 	return first;
@@ -109,7 +162,9 @@ static __always_inline void __ferry_record_link(struct sock *to,
 	lockdep_assert_held(&tfs->lock);
 
 	for (buf = first; buf; buf = buf->next) {
-		ferry_buf_charge(buf, to);
+		if (likely(buf->sk))
+			atomic_add(buf->len, &ferry_sk(buf->sk)->unread);
+		ferry_buf_charge_receiver(buf, to);
 		last = buf;
 	}
 	if (unlikely(ferry_wants_extras(to))) {
@@ -224,7 +279,7 @@ static int ferry_record_own(struct sock *sk, struct ferry_buf *first)
 	struct ferry_buf *copy;
 
 	ferry_pages_iter(first, &msg.msg_iter);
-	copy = ferry_record_make(sk, &msg, first->len);
+	copy = ferry_record_make(sk, &msg, first->len, FERRY_NO_LIMIT);
 	if (IS_ERR(copy))
 		return PTR_ERR(copy);
 
@@ -238,7 +293,7 @@ static int ferry_record_own(struct sock *sk, struct ferry_buf *first)
 }
 
 /*
- * Queue a record at @to. Returns 0, -EAGAIN without room, or why it can never
+ * Queue a record at @to. Returns 0, -EAGAIN without room there, or why it can never
  * be queued.
  */
 static int ferry_record_queue(struct sock *sk, struct sock *to,
@@ -254,7 +309,7 @@ static int ferry_record_queue(struct sock *sk, struct sock *to,
 		err = -EPIPE;
 	else if (unlikely(tfs->peer && tfs->peer != sk))
 		err = -EPERM;
-	else if (unlikely(!ferry_has_room(sk, to)))
+	else if (unlikely(!ferry_receiver_room(to, 1)))
 		err = -EAGAIN;
 	if (unlikely(err))
 		goto out;
@@ -276,41 +331,63 @@ static bool ferry_record_failed(const struct sock *sk)
 	return ferry_connects(sk) && READ_ONCE(sk->sk_err);
 }
 
-/* Could a sender to @to go on? If not it will be woken. */
-static bool ferry_record_may_send(struct sock *sk, struct sock *to)
+/* Has @sk, or the receiver that is known, closed this direction? */
+static inline bool ferry_record_closed(const struct sock *sk,
+				       const struct sock *to)
 {
-	if (!ferry_connects(sk))
+	return to ? ferry_send_closed(sk, to) :
+		    READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN;
+}
+
+/**
+ * struct ferry_wait - what a sender waits for
+ * @sk: sender
+ * @to: receiver, or NULL if a datagram has no peer to go to
+ * @in_hand: the record is there and charged: @to alone lacks room
+ */
+struct ferry_wait {
+	struct sock	*sk;
+	struct sock	*to;
+	bool		in_hand;
+};
+
+/* Could a sender go on? If not it will be woken. */
+static bool ferry_record_may_send(const struct ferry_wait *wait)
+{
+	struct sock *sk = wait->sk, *to = wait->to;
+
+	if (to && !ferry_connects(sk))
 		WRITE_ONCE(ferry_sk(to)->full, 1);
-	return !ferry_nospace(sk, to) || ferry_send_closed(sk, to) ||
-	       ferry_record_failed(sk);
+	return !ferry_nospace(sk, to) ||
+	       (wait->in_hand && ferry_receiver_room(to, 2)) ||
+	       ferry_record_closed(sk, to) || ferry_record_failed(sk);
 }
 
-/* There is no time to wait for room. Returns 0 to try again. */
-static int ferry_record_no_wait(struct sock *sk, struct sock *to)
-{
-	/* An edge-triggered epoll hears of room without asking again. */
-	if (!ferry_connects(sk))
-		ferry_relay_start(sk, to);
-	return ferry_nospace(sk, to) ? -EAGAIN : 0;
-}
-
-/* Wait until @sk may send to @to. Returns 0 to try again. */
-static int ferry_record_wait_room(struct sock *sk, struct sock *to, long *timeo)
+/* Wait until there may be room. Returns 0 to try again. */
+static int ferry_record_wait_room(const struct ferry_wait *wait, long *timeo)
 {
 	/* Both stay in their queues until the wait is over. */
 	DECLARE_WAITQUEUE(at_receiver, current);
 	DECLARE_WAITQUEUE(own, current);
+	struct sock *sk = wait->sk;
+	wait_queue_head_t *senders = NULL;
 	int err = 0;
 
-	if (!*timeo)
-		return ferry_record_no_wait(sk, to);
+	if (!*timeo) {
+		/* With a record in hand see ferry_record_refused(). */
+		if (wait->in_hand || !ferry_record_may_send(wait))
+			return -EAGAIN;
+		return 0;
+	}
 
-	if (!ferry_connects(sk))
-		add_wait_queue(&ferry_sk(to)->senders, &at_receiver);
+	if (wait->to && !ferry_connects(sk))
+		senders = &ferry_sk(wait->to)->senders;
+	if (senders)
+		add_wait_queue(senders, &at_receiver);
 	add_wait_queue(sk_sleep(sk), &own);
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);
-		if (ferry_record_may_send(sk, to))
+		if (ferry_record_may_send(wait))
 			break;
 		if (signal_pending(current)) {
 			err = sock_intr_errno(*timeo);
@@ -324,9 +401,28 @@ static int ferry_record_wait_room(struct sock *sk, struct sock *to, long *timeo)
 	}
 	__set_current_state(TASK_RUNNING);
 	remove_wait_queue(sk_sleep(sk), &own);
+	if (senders)
+		remove_wait_queue(senders, &at_receiver);
+	return err;
+}
+
+/*
+ * A record was not sent: give it back. Who polls @sk after EAGAIN is told when there
+ * is room, without asking again.
+ */
+static void ferry_record_refused(struct sock *sk, struct sock *to,
+				 struct ferry_buf *first, int err)
+{
+	ferry_buf_put_list(first);
+	if (ferry_connects(sk))
+		/* Other threads may wait for what it took. */
+		ferry_write_space(sk, to);
+	if (err != -EAGAIN)
+		return;
 	if (!ferry_connects(sk))
-		remove_wait_queue(&ferry_sk(to)->senders, &at_receiver);
-	return err == -EAGAIN ? ferry_record_no_wait(sk, to) : err;
+		ferry_relay_start(sk, to);
+	if (!ferry_nospace(sk, to))
+		ferry_wake_writer(sk, to);
 }
 
 /*
@@ -338,38 +434,87 @@ static void ferry_record_unsent(struct msghdr *msg, size_t len)
 	iov_iter_revert(&msg->msg_iter, len - iov_iter_count(&msg->msg_iter));
 }
 
-/* Make a record complete with what belongs to it beside its bytes. */
+/*
+ * Make a record complete with what belongs to it beside its bytes. -EAGAIN when its
+ * sender has no room for it.
+ */
 static struct ferry_buf *ferry_record_prepare(struct sock *sk,
 					      struct msghdr *msg, size_t len,
 					      struct ferry_sender *from)
 {
+	int limit = READ_ONCE(sk->sk_sndbuf);
 	struct ferry_buf *first;
 
+again:
 	if (unlikely(msg->msg_flags & FERRY_LEND_FLAGS))
-		first = ferry_record_make_lent(sk, msg, len);
+		first = ferry_record_make_lent(sk, msg, len, limit);
 	else
-		first = ferry_record_make(sk, msg, len);
-	if (IS_ERR(first))
-		return first;
+		first = ferry_record_make(sk, msg, len, limit);
+	if (IS_ERR(first)) {
+		if (first != ERR_PTR(-EAGAIN) || !ferry_sends_to_all(msg))
+			return first;
+		/* A broadcast waits for nobody. */
+		limit = FERRY_NO_LIMIT;
+		goto again;
+	}
 	ferry_cmsg_attach(first, from);
 	if (ferry_own_addr(sk))
 		first->from = ferry_addr_get_own(sk);
 	first->msg_eor = !len || (msg->msg_flags & MSG_EOR);
-	if (unlikely(ferry_wants_txstamp(from)) &&
-	    ferry_txstamp_prepare(sk, first, from->tsflags)) {
-		ferry_buf_put_list(first);
-		return ERR_PTR(-ENOMEM);
+	if (unlikely(ferry_wants_txstamp(from))) {
+		if (ferry_txstamp_prepare(sk, first, from->tsflags)) {
+			ferry_buf_put_list(first);
+			return ERR_PTR(-ENOMEM);
+		}
+		refcount_add(first->txstamp->truesize, &sk->sk_wmem_alloc);
 	}
 	return first;
 }
 
-/* Why can @sk never send to @to again? */
-static int ferry_record_closed(struct sock *sk, struct sock *to)
+/* Why can @sk not send any more, to @to if that is known? 0 if it can. */
+static inline int ferry_record_ended(struct sock *sk, struct sock *to)
 {
-	if (ferry_connects(sk) || !READ_ONCE(ferry_sk(to)->dead) ||
+	/* In this order: who closes sets the error before. */
+	bool closed = ferry_record_closed(sk, to);
+	int err;
+
+	if (unlikely(ferry_record_failed(sk))) {
+		err = sock_error(sk);
+		if (err)
+			return err;
+	}
+	if (likely(!closed))
+		return 0;
+	if (ferry_connects(sk) || !to || !READ_ONCE(ferry_sk(to)->dead) ||
 	    (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN))
 		return -EPIPE;
 	return -ECONNREFUSED;
+}
+
+/*
+ * As ferry_record_prepare(), waiting for memory: what a sender holds while it waits
+ * for the receiver is charged to it, so others of the socket wait without.
+ */
+static struct ferry_buf *ferry_record_obtain(struct sock *sk, struct sock *peer,
+					     struct msghdr *msg, size_t len,
+					     struct ferry_sender *from,
+					     long *timeo)
+{
+	struct ferry_buf *first;
+
+	for (;;) {
+		const struct ferry_wait wait = { .sk = sk, .to = peer };
+		int err;
+
+		first = ferry_record_prepare(sk, msg, len, from);
+		if (likely(first != ERR_PTR(-EAGAIN)))
+			return first;
+		err = ferry_record_ended(sk, peer);
+		if (!err)
+			err = ferry_record_wait_room(&wait, timeo);
+		if (err)
+			return ERR_PTR(err);
+	}
 }
 
 /* Queue a record at @to, waiting for room; it is used up unless that fails. */
@@ -380,16 +525,9 @@ static int ferry_record_deliver(struct sock *sk, struct sock *to,
 	int err;
 
 	for (;;) {
-		/* In this order: who closes sets the error before. */
-		bool closed = ferry_send_closed(sk, to);
-
-		if (unlikely(ferry_record_failed(sk))) {
-			err = sock_error(sk);
-			if (err)
-				return err;
-		}
-		if (unlikely(closed))
-			return ferry_record_closed(sk, to);
+		err = ferry_record_ended(sk, to);
+		if (unlikely(err))
+			return err;
 
 		if (unlikely(rcu_access_pointer(to->sk_filter)) && !filtered) {
 			filtered = true;
@@ -401,6 +539,8 @@ static int ferry_record_deliver(struct sock *sk, struct sock *to,
 				if (unlikely(first->txstamp))
 					ferry_txstamp_record(sk, to, first);
 				ferry_buf_put_list(first);
+				if (ferry_connects(sk))
+					ferry_write_space(sk, to);
 				return 0;
 			}
 			if (err)
@@ -411,9 +551,13 @@ static int ferry_record_deliver(struct sock *sk, struct sock *to,
 			ferry_record_ready(to);
 			return 0;
 		}
-		if (err != -EAGAIN)
-			return err;
-		err = ferry_record_wait_room(sk, to, timeo);
+		if (err == -EAGAIN) {
+			const struct ferry_wait wait = {
+				.sk = sk, .to = to, .in_hand = true,
+			};
+
+			err = ferry_record_wait_room(&wait, timeo);
+		}
 		if (err)
 			return err;
 	}
@@ -485,19 +629,23 @@ int ferry_seqpacket_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	peer = ferry_sk(sk)->peer;
 
 	/* Before the bytes are copied: a full peer is the common failure. */
-	while (unlikely(!ferry_has_room(sk, peer)) &&
-	       !ferry_record_may_send(sk, peer)) {
-		err = ferry_record_wait_room(sk, peer, &timeo);
+	if (unlikely(!ferry_has_room(sk, peer))) {
+		const struct ferry_wait wait = { .sk = sk, .to = peer };
+
+		err = ferry_record_wait_room(&wait, &timeo);
 		if (err)
 			goto out;
 	}
-	first = ferry_record_prepare(sk, msg, len, &from);
+	first = ferry_record_obtain(sk, peer, msg, len, &from, &timeo);
 	err = PTR_ERR_OR_ZERO(first);
-	if (unlikely(err))
+	if (unlikely(err)) {
+		/* What was charged meanwhile. */
+		ferry_write_space(sk, peer);
 		goto out;
+	}
 	err = ferry_record_send(sk, peer, first, &timeo);
 	if (unlikely(err))
-		ferry_buf_put_list(first);
+		ferry_record_refused(sk, peer, first, err);
 out:
 	ferry_cmsg_sent(&from);
 	ferry_debug(sk, "send", err ? err : len);
@@ -509,28 +657,38 @@ out:
 	return err;
 }
 
-/* Send a record to the socket(s) an address means. */
-static int ferry_dgram_sendto(struct sock *sk, struct msghdr *msg,
-			      struct ferry_buf *first, bool *used)
+/* Send a datagram to the socket(s) an address means. */
+static int ferry_dgram_sendto(struct sock *sk, struct msghdr *msg, size_t len,
+			      struct ferry_sender *from)
 {
 	const struct sockaddr_ferry *sa = msg->msg_name;
-	int len = msg->msg_namelen;
+	struct ferry_buf *first;
 	struct sock *to;
 	long timeo;
 	bool gone;
 	int err;
 
-	err = ferry_addr_check(msg->msg_name, len);
+	err = ferry_addr_check(msg->msg_name, msg->msg_namelen);
 	if (err)
 		return err;
-	if (ferry_is_broadcast(sa))
-		return ferry_broadcast(sk, sa, len, first);
 
+	/* A steering program chooses the receiver by the bytes: copy first. */
 	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
+	first = ferry_record_obtain(sk, NULL, msg, len, from, &timeo);
+	if (IS_ERR(first))
+		return PTR_ERR(first);
+	if (ferry_is_broadcast(sa)) {
+		err = ferry_broadcast(sk, sa, msg->msg_namelen, first);
+		ferry_buf_put_list(first);
+		return err;
+	}
+
 	do {
-		to = ferry_name_find(sk, sa, len, first);
-		if (IS_ERR(to))
+		to = ferry_name_find(sk, sa, msg->msg_namelen, first);
+		if (IS_ERR(to)) {
+			ferry_buf_put_list(first);
 			return PTR_ERR(to);
+		}
 		err = ferry_record_send(sk, to, first, &timeo);
 		/*
 		 * Closed meanwhile, it has left the name, which others may have.
@@ -538,16 +696,18 @@ static int ferry_dgram_sendto(struct sock *sk, struct msghdr *msg,
 		 */
 		gone = err == -ECONNREFUSED && READ_ONCE(ferry_sk(to)->dead) &&
 		       !rcu_access_pointer(to->sk_filter);
+		if (unlikely(err && !gone))
+			ferry_record_refused(sk, to, first, err);
 		sock_put(to);
 	} while (unlikely(gone));
-	*used = !err;
 	return err;
 }
 
-/* Send a record to the connected peer. */
-static int ferry_dgram_send(struct sock *sk, struct msghdr *msg,
-			    struct ferry_buf *first, bool *used)
+/* Send a datagram to the connected peer. */
+static int ferry_dgram_send(struct sock *sk, struct msghdr *msg, size_t len,
+			    struct ferry_sender *from)
 {
+	struct ferry_buf *first;
 	struct sock *to;
 	long timeo;
 	int err;
@@ -562,11 +722,17 @@ static int ferry_dgram_send(struct sock *sk, struct msghdr *msg,
 	err = -ECONNREFUSED;
 	if (ferry_bound_elsewhere(to))
 		goto out;
+
 	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
-	err = ferry_record_send(sk, to, first, &timeo);
+	first = ferry_record_obtain(sk, to, msg, len, from, &timeo);
+	err = PTR_ERR_OR_ZERO(first);
+	if (likely(!err)) {
+		err = ferry_record_send(sk, to, first, &timeo);
+		if (unlikely(err))
+			ferry_record_refused(sk, to, first, err);
+	}
 	if (unlikely(err == -ECONNREFUSED))
 		ferry_dgram_dissolve(sk, to);
-	*used = !err;
 out:
 	sock_put(to);
 	return err;
@@ -587,8 +753,6 @@ int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 {
 	struct ferry_sender from __uninitialized;
 	struct sock *sk = sock->sk;
-	struct ferry_buf *first;
-	bool used = false;
 	int err;
 
 	if (unlikely(msg->msg_flags & MSG_OOB))
@@ -602,17 +766,10 @@ int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	if (unlikely(err))
 		return err;
 
-	/* A steering program chooses the receiver by the bytes: copy first. */
-	first = ferry_record_prepare(sk, msg, len, &from);
-	err = PTR_ERR_OR_ZERO(first);
-	if (likely(!err)) {
-		if (msg->msg_namelen)
-			err = ferry_dgram_sendto(sk, msg, first, &used);
-		else
-			err = ferry_dgram_send(sk, msg, first, &used);
-		if (unlikely(!used))
-			ferry_buf_put_list(first);
-	}
+	if (msg->msg_namelen)
+		err = ferry_dgram_sendto(sk, msg, len, &from);
+	else
+		err = ferry_dgram_send(sk, msg, len, &from);
 	ferry_cmsg_sent(&from);
 	ferry_debug(sk, "send", err ? err : len);
 	if (likely(!err))

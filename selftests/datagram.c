@@ -985,6 +985,125 @@ TEST_F(local_dgram, O38_a_receiver_that_goes_gives_room_back)
 	EXPECT_EQ(2000, call.ret);
 }
 
+#define BLOCKED	20
+
+/* By many calls of one socket, which is not worth more memory for it. */
+TEST_F_TIMEOUT(local_dgram, O38_what_blocked_senders_hold_is_charged, FT_SLOW_S)
+{
+	int other = socket(variant->domain, SOCK_DGRAM, 0);
+	struct ft_call call[BLOCKED];
+	int i, n, sndbuf, got = 0;
+	char *buf;
+
+	buf = malloc(50001);
+	ASSERT_NE(NULL, buf);
+	ft_pattern(buf, 7, 50000);
+	ASSERT_LE(0, other);
+	ft_setint(self->rx, SO_RCVBUF, 8192);
+	ft_setint(self->tx, SO_SNDBUF, 50000);
+	sndbuf = ft_getint(self->tx, SO_SNDBUF);
+	n = fill_to(other, &self->addr, 2000);
+	ASSERT_LT(0, n);
+	ASSERT_EQ(0, connect(self->tx, &self->addr.sa, self->addr.len));
+	EXPECT_EQ(0, ft_meminfo(self->tx, SK_MEMINFO_WMEM_ALLOC));
+	for (i = 0; i < BLOCKED; i++) {
+		call[i] = (struct ft_call){
+			.fn = ft_do_send, .fd = self->tx, .buf = buf,
+			.len = 50000,
+		};
+		ASSERT_EQ(0, ft_start(&call[i]));
+		ASSERT_TRUE(ft_blocked(&call[i]));
+		EXPECT_LE(50000, ft_meminfo(self->tx, SK_MEMINFO_WMEM_ALLOC));
+		EXPECT_GE(sndbuf + 60000,
+			  ft_meminfo(self->tx, SK_MEMINFO_WMEM_ALLOC));
+	}
+	for (i = 0; i < n; i++)
+		ASSERT_TRUE(record_next(self->rx, i, 2000));
+	for (i = 0; i < BLOCKED; i++)
+		got += record_next(self->rx, 7, 50000);
+	EXPECT_EQ(BLOCKED, got);
+	for (i = 0; i < BLOCKED; i++) {
+		ft_join(&call[i]);
+		EXPECT_EQ(50000, call[i].ret);
+	}
+	EXPECT_EQ(0, ft_meminfo(self->tx, SK_MEMINFO_WMEM_ALLOC));
+	free(buf);
+	ft_close(&other);
+}
+
+/* What is held is all there was: that is no reason to wait for it. */
+TEST_F(local_dgram, O38_a_record_as_large_as_the_buffer_waits)
+{
+	int other = socket(variant->domain, SOCK_DGRAM, 0);
+	struct ft_call call = { .fn = ft_do_send, .fd = self->tx };
+	int i, n;
+	char *buf;
+
+	ASSERT_LE(0, other);
+	ft_setint(self->rx, SO_RCVBUF, 8192);
+	ft_setint(self->tx, SO_SNDBUF, 20000);
+	call.len = 39000;
+	buf = malloc(call.len);
+	ASSERT_NE(NULL, buf);
+	ft_pattern(buf, 7, call.len);
+	call.buf = buf;
+	n = fill_to(other, &self->addr, 2000);
+	ASSERT_LT(0, n);
+	ASSERT_EQ(0, connect(self->tx, &self->addr.sa, self->addr.len));
+	ASSERT_EQ(0, ft_start(&call));
+	ASSERT_TRUE(ft_blocked(&call));
+	for (i = 0; i < n; i++)
+		ASSERT_TRUE(record_next(self->rx, i, 2000));
+	ft_join(&call);
+	EXPECT_EQ(call.len, call.ret);
+	EXPECT_TRUE(record_next(self->rx, 7, call.len));
+	/* Nor does one that gives up leave anything. */
+	n = fill_to(other, &self->addr, 2000);
+	ASSERT_LT(0, n);
+	ASSERT_EQ(0, ft_settimeo(self->tx, SO_SNDTIMEO, 50));
+	EXPECT_ERR(EAGAIN, send(self->tx, buf, call.len, 0));
+	EXPECT_EQ(0, ft_meminfo(self->tx, SK_MEMINFO_WMEM_ALLOC));
+	free(buf);
+	ft_close(&other);
+}
+
+/* Memory of a record that was refused is given back: that is no event. */
+TEST_F(ferry_dgram, E05_refusals_are_no_events)
+{
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	int other = socket(AF_FERRY, SOCK_DGRAM, 0);
+	int ep = epoll_create1(0);
+	struct ft_call call = {
+		.fn = ft_do_poll, .fd = self->tx, .events = POLLOUT,
+		.timeout_ms = FT_LONG_MS,
+	};
+	char *buf = calloc(1, 150000);
+	int i, n;
+
+	ASSERT_NE(NULL, buf);
+	ft_setint(self->rx, SO_RCVBUF, 8192);
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->tx, &event));
+	EXPECT_EQ(1, epoll_wait(ep, &event, 1, 0));
+	n = fill_to(other, &self->addr, 2000);
+	ASSERT_LT(0, n);
+	for (i = 0; i < 5; i++) {
+		EXPECT_ERR(EAGAIN, sendto(self->tx, buf, 150000, MSG_DONTWAIT,
+					  &self->addr.sa, self->addr.len));
+		EXPECT_EQ(0, epoll_wait(ep, &event, 1, 0));
+	}
+	EXPECT_EQ(0, ft_meminfo(self->tx, SK_MEMINFO_WMEM_ALLOC));
+	ASSERT_EQ(0, ft_start(&call));
+	ASSERT_TRUE(ft_blocked(&call));
+	for (i = 0; i < n; i++)
+		ASSERT_TRUE(record_next(self->rx, i, 2000));
+	ft_join(&call);
+	EXPECT_EQ(POLLOUT, call.revents);
+	EXPECT_EQ(1, epoll_wait(ep, &event, 1, FT_LONG_MS));
+	free(buf);
+	ft_close(&ep);
+	ft_close(&other);
+}
+
 /* Many senders. */
 
 #define SENDERS		4

@@ -766,6 +766,47 @@ TEST_F(local_record, F07_a_full_receiver_makes_the_sender_wait)
 	EXPECT_EQ(0, memcmp(buf, "last", 4));
 }
 
+#define BLOCKED	12
+
+/* Calls that wait on one socket, with records that are large for its buffer. */
+TEST_F_TIMEOUT(local_record, O38_many_blocked_senders, FT_SLOW_S)
+{
+	struct ft_call call[BLOCKED];
+	int i, n, sndbuf, round, got;
+	char *buf = malloc(20001);
+
+	ASSERT_NE(NULL, buf);
+	ft_pattern(buf, 7, 20000);
+	ft_shrink(self->a, self->b);
+	ft_setint(self->a, SO_SNDBUF, 16384);
+	sndbuf = ft_getint(self->a, SO_SNDBUF);
+	for (round = 0; round < 3; round++) {
+		n = record_fill(self->a, 2000);
+		ASSERT_LT(0, n);
+		for (i = 0; i < BLOCKED; i++) {
+			call[i] = (struct ft_call){
+				.fn = ft_do_send, .fd = self->a, .buf = buf,
+				.len = 20000,
+			};
+			ASSERT_EQ(0, ft_start(&call[i]));
+			ASSERT_TRUE(ft_blocked(&call[i]));
+			EXPECT_GE(sndbuf + 24000,
+				  ft_meminfo(self->a, SK_MEMINFO_WMEM_ALLOC));
+		}
+		for (i = 0; i < n; i++)
+			ASSERT_TRUE(record_next(self->b, i, 2000));
+		for (i = 0, got = 0; i < BLOCKED; i++)
+			got += record_next(self->b, 7, 20000);
+		EXPECT_EQ(BLOCKED, got);
+		for (i = 0; i < BLOCKED; i++) {
+			ft_join(&call[i]);
+			EXPECT_EQ(20000, call[i].ret);
+		}
+		EXPECT_EQ(0, ft_meminfo(self->a, SK_MEMINFO_WMEM_ALLOC));
+	}
+	free(buf);
+}
+
 TEST_F(ferry_record, O28_more_room_wakes_a_sender)
 {
 	struct ft_call call = {
