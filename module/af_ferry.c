@@ -374,6 +374,7 @@ static int __init ferry_init(void)
 	if (!FERRY_SEES_SOL_SOCKET)
 		static_branch_enable(&ferry_passsec_used);
 
+	ferry_inflight_init();
 	err = ferry_buf_init();
 	if (err)
 		return err;

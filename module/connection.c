@@ -650,7 +650,10 @@ static struct sock *ferry_accept_first(struct sock *listener)
 		ferry_promote(listener);
 	}
 	spin_unlock(&fs->lock);
-	return child ? &child->sk : NULL;
+	if (!child)
+		return NULL;
+	ferry_inflight_accepted(&child->sk);
+	return &child->sk;
 }
 
 /* Is there something for accept(2) to return? */
@@ -795,6 +798,7 @@ static void ferry_listen_stop(struct sock *listener)
 		spin_unlock(&fs->lock);
 		WRITE_ONCE(child->unaccepted, 0);
 		WRITE_ONCE(child->listener, NULL);
+		ferry_inflight_accepted(&child->sk);
 		/* As a linger time of zero: the client is reset. */
 		ferry_set_flag(&child->sk, SOCK_LINGER, true);
 		child->sk.sk_lingertime = 0;

@@ -22,7 +22,8 @@
  *				while it copies from user memory
  *	ferry_sock->recv_lock	one reader of a byte stream at a time (mutex); held
  *				while it copies to user memory
- *	ferry_inflight_lock	descriptors in flight (mutex, inflight.c)
+ *	ferry_searchers		whose turn it is to search them (mutexes, inflight.c)
+ *	ferry_inflight_lock	sockets of the family in flight (mutex, inflight.c)
  *	ferry_sock->lock	queue and list of waiting connections (spinlock, process
  *				context only); no two sockets' are held together
  *	ferry_bucket->lock	the list of all sockets (spinlock, process context only);
@@ -76,12 +77,13 @@ struct ferry_addr {
  * struct ferry_rights - descriptors that travel with a message
  * @refs: the message, and those who peek at it
  * @fp: the files
- * @node: in the receiver's vertex of the graph; see inflight.c
+ * @node: in the list of @at
+ * @at: the receiver's vertex of the graph while they are in flight and have
+ *	@sockets, else NULL; see inflight.c
  * @uid: who pays for them
  * @count: how many they are
  * @sockets: sockets of the family are among them
  * @charged: @uid's account has them
- * @queued: @node is in a list
  *
  * The sender's until it is part of a queued buffer, then whoever's takes it out.
  */
@@ -89,11 +91,11 @@ struct ferry_rights {
 	refcount_t		refs;
 	struct scm_fp_list	*fp;
 	struct list_head	node;
+	struct ferry_vertex	*at;
 	unsigned long		uid;
 	u16			count;
 	bool			sockets;
 	bool			charged;
-	bool			queued;
 };
 
 /**
@@ -235,7 +237,7 @@ enum ferry_urg {
  * @cut_off: DGRAM, there too: it lost a broadcast, was told, and got none since;
  *	guarded by @lock
  * @connect_queue: listener: sockets that wait for a place; guarded by @lock
- * @vertex: what inflight.c knows of the socket, or NULL; guarded by its lock
+ * @vertex: what inflight.c knows of the socket, or NULL; set once
  * @place: where in the list of all sockets, never changes; see socklist.c
  * @unread: records: bytes sent and not yet read
  * @zerocopy_calls: sends with MSG_ZEROCOPY that succeeded
@@ -668,7 +670,9 @@ struct scm_fp_list *ferry_rights_take(struct ferry_rights *rights);
 void ferry_rights_put(struct ferry_rights *rights);
 int ferry_inflight_add(struct ferry_rights *rights, struct sock *to);
 void ferry_inflight_del(struct ferry_rights *rights);
+void ferry_inflight_accepted(struct sock *sk);
 void ferry_inflight_forget(struct sock *sk);
+void ferry_inflight_init(void);
 
 /**
  * ferry_cmsg_send() - learn who sends, and what beside the payload

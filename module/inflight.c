@@ -14,11 +14,15 @@
  * queue is reachable from the listener. Descriptors by which a cycle could pass
  * unseen (AF_UNIX sockets, io_uring) are refused.
  *
- * ferry_inflight_lock guards all edges and accounts. It is taken for messages
- * that carry descriptors, by the sender and by whoever takes them out. Under it
- * a listener's @lock may be taken.
+ * ferry_inflight_lock guards all edges, of all network namespaces: sockets of
+ * one can lie in queues of another, and so can a cycle. What is done under it is
+ * bounded: the descriptors of one message, and at most FERRY_SEARCH_MAX steps of
+ * a search. It is taken for messages that carry sockets of the family, by the
+ * sender and by whoever takes them out; for other descriptors there is only the
+ * account.
  */
 #include <linux/file.h>
+#include <linux/hash.h>
 #include <linux/magic.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -29,8 +33,11 @@
 /**
  * struct ferry_vertex - what the graph knows of a socket
  * @queue: &struct ferry_rights in the socket's queue that carry sockets
+ * @children: listener: the unaccepted children with something in @queue
+ * @sibling: child: in the listener's @children
  * @todo: in the list of sockets that a search has still to visit
  * @round: the last search that came by, 0 when none did
+ * @in_flight: how often the socket lies in a queue
  * @sk: the socket
  *
  * Made when a socket first takes part and freed with it; all guarded by
@@ -38,18 +45,69 @@
  */
 struct ferry_vertex {
 	struct list_head	queue;
+	struct list_head	children;
+	struct list_head	sibling;
 	struct list_head	todo;
 	u64			round;
+	unsigned long		in_flight;
 	struct sock		*sk;
 };
+
+/**
+ * struct ferry_search - a search for a path to the receiver of a message
+ * @todo: sockets to visit
+ * @to: the receiver's place in the graph: itself, or its listener
+ * @round: number of the search
+ * @steps: descriptors and children looked at
+ */
+struct ferry_search {
+	struct list_head	todo;
+	const struct sock	*to;
+	u64			round;
+	unsigned int		steps;
+};
+
+/*
+ * More is refused. A message has up to SCM_MAX_FD descriptors; who nests them
+ * has some tens.
+ */
+#define FERRY_SEARCH_MAX	4096
+
+#define FERRY_SEARCHER_BITS	6
 
 static DEFINE_MUTEX(ferry_inflight_lock);
 
 /*
- * Descriptors in flight of each uid; a value of the array is their number.
- * Guarded by ferry_inflight_lock.
+ * Those of one uid search one at a time. So whoever waits for ferry_inflight_lock
+ * finds one search of each other user before it, however many threads they have.
  */
+static struct mutex ferry_searchers[1 << FERRY_SEARCHER_BITS];
+
+/* Descriptors in flight of each uid; a value of the array is their number. */
 static DEFINE_XARRAY(ferry_inflight_users);
+
+/*
+ * Add to a uid's account, unless it would exceed @max. It has no lock beyond the
+ * array's own: who finds it changed tries again, as somebody else got through.
+ */
+static int ferry_inflight_account(unsigned long uid, long n, unsigned long max)
+{
+	void *old, *new, *entry = xa_load(&ferry_inflight_users, uid);
+
+	do {
+		unsigned long held = entry ? xa_to_value(entry) : 0;
+
+		if (n > 0 && held + n > max)
+			return -ETOOMANYREFS;
+		old = entry;
+		new = held + n ? xa_mk_value(held + n) : NULL;
+		entry = xa_cmpxchg(&ferry_inflight_users, uid, old, new,
+				   GFP_KERNEL);
+		if (xa_is_err(entry))
+			return xa_err(entry);
+	} while (entry != old);
+	return 0;
+}
 
 /*
  * Count descriptors against the caller's limit, RLIMIT_NOFILE, which
@@ -57,43 +115,26 @@ static DEFINE_XARRAY(ferry_inflight_users);
  */
 static int ferry_inflight_charge(struct ferry_rights *rights)
 {
-	unsigned long held;
-	void *entry;
 	int err;
 
-	lockdep_assert_held(&ferry_inflight_lock);
-
 	rights->uid = __kuid_val(current_uid());
-	entry = xa_load(&ferry_inflight_users, rights->uid);
-	held = entry ? xa_to_value(entry) : 0;
-	if (held + rights->count > rlimit(RLIMIT_NOFILE) &&
-	    !capable(CAP_SYS_RESOURCE) && !capable(CAP_SYS_ADMIN))
-		return -ETOOMANYREFS;
-
-	err = xa_err(xa_store(&ferry_inflight_users, rights->uid,
-			      xa_mk_value(held + rights->count), GFP_KERNEL));
+	err = ferry_inflight_account(rights->uid, rights->count,
+				     rlimit(RLIMIT_NOFILE));
+	if (err == -ETOOMANYREFS &&
+	    (capable(CAP_SYS_RESOURCE) || capable(CAP_SYS_ADMIN)))
+		err = ferry_inflight_account(rights->uid, rights->count,
+					     LONG_MAX);
 	rights->charged = !err;
 	return err;
 }
 
 static void ferry_inflight_uncharge(struct ferry_rights *rights)
 {
-	unsigned long held;
-
-	lockdep_assert_held(&ferry_inflight_lock);
-
 	if (!rights->charged)
 		return;
 	rights->charged = false;
-
-	/* Neither needs memory: the entry exists. */
-	held = xa_to_value(xa_load(&ferry_inflight_users, rights->uid)) -
-	       rights->count;
-	if (held)
-		xa_store(&ferry_inflight_users, rights->uid, xa_mk_value(held),
-			 GFP_KERNEL);
-	else
-		xa_erase(&ferry_inflight_users, rights->uid);
+	/* Needs no memory: the entry exists. */
+	ferry_inflight_account(rights->uid, -(long)rights->count, 0);
 }
 
 /* The socket of the family behind a file, or NULL. */
@@ -115,117 +156,237 @@ static bool ferry_file_is_io_uring(const struct file *file)
 	       !strcmp(file->f_path.dentry->d_name.name, "[io_uring]");
 }
 
-/* The vertex of a socket, made when it has none; NULL without memory. */
-static struct ferry_vertex *ferry_vertex(struct sock *sk)
+/* Give a socket its place in the graph, if it has none. */
+static int ferry_vertex_make(struct sock *sk)
 {
-	struct ferry_sock *fs = ferry_sk(sk);
+	struct ferry_vertex *vertex;
 
-	lockdep_assert_held(&ferry_inflight_lock);
+	if (READ_ONCE(ferry_sk(sk)->vertex))
+		return 0;
+	vertex = kzalloc(sizeof(*vertex), GFP_KERNEL_ACCOUNT);
+	if (!vertex)
+		return -ENOMEM;
+	INIT_LIST_HEAD(&vertex->queue);
+	INIT_LIST_HEAD(&vertex->children);
+	INIT_LIST_HEAD(&vertex->sibling);
+	vertex->sk = sk;
+	/* Another sender may be first. */
+	if (cmpxchg(&ferry_sk(sk)->vertex, NULL, vertex))
+		kfree(vertex);
+	return 0;
+}
 
-	if (!fs->vertex) {
-		fs->vertex = kzalloc(sizeof(*fs->vertex), GFP_KERNEL_ACCOUNT);
-		if (!fs->vertex)
-			return NULL;
-		INIT_LIST_HEAD(&fs->vertex->queue);
-		fs->vertex->sk = sk;
+/* The receiver, its listener if any, and every socket that is sent get one. */
+static int ferry_vertices_make(const struct ferry_rights *rights,
+			       struct sock *to, struct sock *listener)
+{
+	int i, err;
+
+	err = ferry_vertex_make(to);
+	if (!err && listener)
+		err = ferry_vertex_make(listener);
+	for (i = 0; !err && i < rights->count; i++) {
+		struct sock *sk = ferry_file_sock(rights->fp->fp[i]);
+
+		if (sk)
+			err = ferry_vertex_make(sk);
 	}
-	return fs->vertex;
+	return err;
 }
 
-/* A search has come to @vertex: it is to be visited, once. */
+/* A search has come to @vertex: it is to be visited, once, if it leads on. */
 static void ferry_visit_later(struct ferry_vertex *vertex,
-			      struct list_head *todo, u64 round)
+			      struct ferry_search *search)
 {
-	if (vertex->round == round)
+	if (vertex->round == search->round ||
+	    (list_empty(&vertex->queue) && list_empty(&vertex->children)))
 		return;
-	vertex->round = round;
-	list_add_tail(&vertex->todo, todo);
+	vertex->round = search->round;
+	list_add_tail(&vertex->todo, &search->todo);
 }
 
-/* Mark the sockets among @rights as to be visited. Returns whether one is @to. */
-static bool ferry_visit_rights(const struct ferry_rights *rights,
-			       struct list_head *todo, u64 round,
-			       const struct sock *to,
-			       const struct sock *listener)
+/* Go on to the sockets among @rights. */
+static int ferry_visit_rights(const struct ferry_rights *rights,
+			      struct ferry_search *search)
 {
 	int i;
 
 	for (i = 0; i < rights->count; i++) {
 		struct sock *sk = ferry_file_sock(rights->fp->fp[i]);
 
+		if (search->steps == FERRY_SEARCH_MAX)
+			return -ETOOMANYREFS;
+		search->steps++;
 		if (!sk)
 			continue;
-		if (sk == to || sk == listener)
-			return true;
-		ferry_visit_later(ferry_sk(sk)->vertex, todo, round);
+		if (sk == search->to)
+			return -ELOOP;
+		ferry_visit_later(ferry_sk(sk)->vertex, search);
 	}
-	return false;
+	return 0;
+}
+
+/* Go on to the children that a listener stands for. */
+static int ferry_visit_children(const struct ferry_vertex *vertex,
+				struct ferry_search *search)
+{
+	struct ferry_vertex *child;
+
+	list_for_each_entry(child, &vertex->children, sibling) {
+		if (search->steps == FERRY_SEARCH_MAX)
+			return -ETOOMANYREFS;
+		search->steps++;
+		/* One that was accepted a moment ago is no longer the listener's. */
+		if (READ_ONCE(ferry_sk(child->sk)->unaccepted))
+			ferry_visit_later(child, search);
+	}
+	return 0;
+}
+
+/* Go on from all that is still to be visited. */
+static int ferry_visit(struct ferry_search *search)
+{
+	const struct ferry_rights *rights;
+	struct ferry_vertex *vertex;
+	int err = 0;
+
+	lockdep_assert_held(&ferry_inflight_lock);
+
+	while (!err && !list_empty(&search->todo)) {
+		vertex = list_first_entry(&search->todo, struct ferry_vertex,
+					  todo);
+		list_del(&vertex->todo);
+		err = ferry_visit_children(vertex, search);
+		if (err)
+			break;
+		list_for_each_entry(rights, &vertex->queue, node) {
+			err = ferry_visit_rights(rights, search);
+			if (err)
+				break;
+		}
+	}
+	return err;
+}
+
+/* Enter the edges from @to, in the place of its listener while there is one. */
+static void ferry_edges_add(struct ferry_rights *rights, struct sock *to,
+			    struct sock *listener)
+{
+	struct ferry_vertex *vertex = ferry_sk(to)->vertex;
+	int i;
+
+	lockdep_assert_held(&ferry_inflight_lock);
+
+	list_add_tail(&rights->node, &vertex->queue);
+	rights->at = vertex;
+	for (i = 0; i < rights->count; i++) {
+		struct sock *sk = ferry_file_sock(rights->fp->fp[i]);
+
+		if (sk)
+			ferry_sk(sk)->vertex->in_flight++;
+	}
+	if (!listener || !list_empty(&vertex->sibling))
+		return;
+
+	/* Who ends this state does it under the same lock and sees the entry. */
+	spin_lock(&ferry_sk(listener)->lock);
+	if (ferry_sk(to)->unaccepted && listener->sk_state == TCP_LISTEN)
+		list_add_tail(&vertex->sibling,
+			      &ferry_sk(listener)->vertex->children);
+	spin_unlock(&ferry_sk(listener)->lock);
+}
+
+static void ferry_edges_del(struct ferry_rights *rights)
+{
+	int i;
+
+	lockdep_assert_held(&ferry_inflight_lock);
+
+	for (i = 0; i < rights->count; i++) {
+		struct sock *sk = ferry_file_sock(rights->fp->fp[i]);
+
+		if (sk)
+			ferry_sk(sk)->vertex->in_flight--;
+	}
+	list_del(&rights->node);
+	if (list_empty(&rights->at->queue))
+		list_del_init(&rights->at->sibling);
+	rights->at = NULL;
 }
 
 /*
- * Mark the children that a listener stands for. Those with nothing in their
- * queue lead nowhere; the others cannot go before that is taken out, which
- * needs ferry_inflight_lock.
+ * Enter the edges of a message unless they close a cycle. Only if there are ways
+ * on from what is sent, and one to the receiver, that takes a search: -EAGAIN
+ * without @steps, which is told how long it was.
  */
-static void ferry_visit_children(struct ferry_sock *fs, struct list_head *todo,
-				 u64 round)
+static int ferry_graph_add(struct ferry_rights *rights, struct sock *to,
+			   struct sock *listener, unsigned int *steps)
 {
-	struct ferry_sock *child;
-
-	spin_lock(&fs->lock);
-	if (fs->sk.sk_state == TCP_LISTEN)
-		list_for_each_entry(child, &fs->accept_queue, node)
-			if (child->vertex && !list_empty(&child->vertex->queue))
-				ferry_visit_later(child->vertex, todo, round);
-	spin_unlock(&fs->lock);
-}
-
-/* Does a path of edges lead from one of @rights' sockets to @to? */
-static bool ferry_reaches(const struct ferry_rights *rights,
-			  const struct sock *to, const struct sock *listener)
-{
+	struct ferry_search search = { .todo = LIST_HEAD_INIT(search.todo) };
 	static u64 round;
-	LIST_HEAD(todo);
-	bool found;
+	int err;
 
-	lockdep_assert_held(&ferry_inflight_lock);
+	err = mutex_lock_killable(&ferry_inflight_lock);
+	if (err)
+		return err;
+	search.round = ++round;
+	/*
+	 * A child that is accepted from here on counts as its listener all the
+	 * same: to itself nothing can lead before it has been sent, which needs
+	 * the lock.
+	 */
+	if (listener && !READ_ONCE(ferry_sk(to)->unaccepted))
+		listener = NULL;
+	search.to = listener ?: to;
 
-	round++;
-	found = ferry_visit_rights(rights, &todo, round, to, listener);
-	while (!found && !list_empty(&todo)) {
-		const struct ferry_rights *held;
-		struct ferry_vertex *vertex;
-
-		vertex = list_first_entry(&todo, struct ferry_vertex, todo);
-		list_del(&vertex->todo);
-		list_for_each_entry(held, &vertex->queue, node) {
-			found = ferry_visit_rights(held, &todo, round, to,
-						   listener);
-			if (found)
-				break;
-			cond_resched();
-		}
-		ferry_visit_children(ferry_sk(vertex->sk), &todo, round);
-		cond_resched();
-	}
-	return found;
+	err = ferry_visit_rights(rights, &search);
+	if (!err && !list_empty(&search.todo) &&
+	    ferry_sk(search.to)->vertex->in_flight)
+		err = steps ? ferry_visit(&search) : -EAGAIN;
+	if (!err)
+		ferry_edges_add(rights, to, listener);
+	mutex_unlock(&ferry_inflight_lock);
+	if (steps)
+		*steps = search.steps;
+	return err;
 }
 
-/* Every socket that is sent and the receiver get a place in the graph. */
-static int ferry_vertices_make(const struct ferry_rights *rights,
-			       struct sock *to)
+/* As ferry_graph_add(), with a search, when it is the turn of the caller's uid. */
+static int ferry_graph_search(struct ferry_rights *rights, struct sock *to,
+			      struct sock *listener)
 {
-	int i;
+	struct mutex *turn = &ferry_searchers[hash_32(rights->uid,
+						      FERRY_SEARCHER_BITS)];
+	unsigned int steps = 0;
+	int err;
 
-	if (!ferry_vertex(to))
-		return -ENOMEM;
-	for (i = 0; i < rights->count; i++) {
-		struct sock *sk = ferry_file_sock(rights->fp->fp[i]);
+	err = mutex_lock_killable(turn);
+	if (err)
+		return err;
+	err = ferry_graph_add(rights, to, listener, &steps);
+	mutex_unlock(turn);
+	ferry_debug(to, "search", steps);
+	return err;
+}
 
-		if (sk && !ferry_vertex(sk))
-			return -ENOMEM;
-	}
-	return 0;
+/*
+ * The listener of an unaccepted child, with a reference, or NULL. Its children
+ * have none on it, but forget it before it goes; it is bound, so it goes after a
+ * grace period.
+ */
+static struct sock *ferry_listener_get(struct sock *sk)
+{
+	struct sock *listener;
+
+	/* Of other sockets @listener is something else. */
+	if (!READ_ONCE(ferry_sk(sk)->unaccepted))
+		return NULL;
+	rcu_read_lock();
+	listener = READ_ONCE(ferry_sk(sk)->listener);
+	if (listener && !refcount_inc_not_zero(&listener->sk_refcnt))
+		listener = NULL;
+	rcu_read_unlock();
+	return listener;
 }
 
 /**
@@ -237,41 +398,28 @@ static int ferry_vertices_make(const struct ferry_rights *rights,
  * the message is already in the queue.
  *
  * Context: process, may sleep.
- * Return: 0, -ETOOMANYREFS (the user's limit), -ELOOP (a cycle would close) or
- * -ENOMEM.
+ * Return: 0, -ETOOMANYREFS (the user's limit, or a search that takes too long),
+ * -ELOOP (a cycle would close), -EINTR (the caller is being killed) or -ENOMEM.
  */
 int ferry_inflight_add(struct ferry_rights *rights, struct sock *to)
 {
-	const struct ferry_sock *fs = ferry_sk(to);
+	struct sock *listener;
 	int err;
 
-	mutex_lock(&ferry_inflight_lock);
 	err = ferry_inflight_charge(rights);
 	if (err || !rights->sockets)
-		goto out;
+		return err;
 
-	err = ferry_vertices_make(rights, to);
+	listener = ferry_listener_get(to);
+	err = ferry_vertices_make(rights, to, listener);
+	if (!err)
+		err = ferry_graph_add(rights, to, listener, NULL);
+	if (err == -EAGAIN)
+		err = ferry_graph_search(rights, to, listener);
 	if (err)
-		goto out_uncharge;
-	/*
-	 * A child that is accepted right now has no descriptor yet: either it
-	 * still counts as its listener, or nothing can lead to it.
-	 */
-	err = -ELOOP;
-	if (ferry_reaches(rights, to,
-			  READ_ONCE(fs->unaccepted) ?
-			  READ_ONCE(fs->listener) : NULL))
-		goto out_uncharge;
-
-	list_add_tail(&rights->node, &fs->vertex->queue);
-	rights->queued = true;
-	err = 0;
-	goto out;
-
-out_uncharge:
-	ferry_inflight_uncharge(rights);
-out:
-	mutex_unlock(&ferry_inflight_lock);
+		ferry_inflight_uncharge(rights);
+	if (listener)
+		sock_put(listener);
 	return err;
 }
 
@@ -283,11 +431,30 @@ out:
  */
 void ferry_inflight_del(struct ferry_rights *rights)
 {
-	mutex_lock(&ferry_inflight_lock);
-	if (rights->queued)
-		list_del(&rights->node);
-	rights->queued = false;
+	if (rights->at) {
+		mutex_lock(&ferry_inflight_lock);
+		ferry_edges_del(rights);
+		mutex_unlock(&ferry_inflight_lock);
+	}
 	ferry_inflight_uncharge(rights);
+}
+
+/**
+ * ferry_inflight_accepted() - a child is no longer its listener's
+ * @sk: the child, not @unaccepted since the caller last had the listener's @lock,
+ *	or the listener has stopped then
+ *
+ * Context: process, may sleep.
+ */
+void ferry_inflight_accepted(struct sock *sk)
+{
+	struct ferry_vertex *vertex = READ_ONCE(ferry_sk(sk)->vertex);
+
+	/* Made since, it is in no list. */
+	if (likely(!vertex))
+		return;
+	mutex_lock(&ferry_inflight_lock);
+	list_del_init(&vertex->sibling);
 	mutex_unlock(&ferry_inflight_lock);
 }
 
@@ -297,7 +464,21 @@ void ferry_inflight_del(struct ferry_rights *rights)
  */
 void ferry_inflight_forget(struct sock *sk)
 {
-	kfree(ferry_sk(sk)->vertex);
+	struct ferry_vertex *vertex = ferry_sk(sk)->vertex;
+
+	WARN_ON_ONCE(vertex->in_flight || !list_empty(&vertex->queue) ||
+		     !list_empty(&vertex->children) ||
+		     !list_empty(&vertex->sibling));
+	kfree(vertex);
+}
+
+/* ferry_inflight_init() - once, before there are sockets */
+void ferry_inflight_init(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(ferry_searchers); i++)
+		mutex_init(&ferry_searchers[i]);
 }
 
 /**
