@@ -142,6 +142,7 @@ struct ferry_sender {
  * @msg_eor: the sender gave MSG_EOR, or the record is empty
  * @shut: nothing may be appended (it carries descriptors, or holds pages)
  * @paged: @data is an array of struct bio_vec, see pages.c
+ * @more: byte stream: the descriptors belong to the bytes of the next one too
  * @peeked: a peek with an offset has shown it (records); guarded by the queue's @lock
  * @sk: sender, kept alive by the charge to its sk_wmem_alloc
  *	(ferry_buf_charged()); NULL for a broadcast, which is charged to the
@@ -178,7 +179,8 @@ struct ferry_buf {
 	u8			eor:1,
 				msg_eor:1,
 				shut:1,
-				paged:1;
+				paged:1,
+				more:1;
 	u8			peeked;
 	u32			secid;
 	u32			txflags;
@@ -941,21 +943,32 @@ void ferry_relay_stop(struct sock *sk);
 __poll_t ferry_poll(struct file *file, struct socket *sock,
 		    struct poll_table_struct *wait);
 
+/* More urgent bytes than that, which reads leave out, count as unread like others. */
+#define FERRY_URG_SPARED	16
+
+/*
+ * ferry_stream_unread() - bytes at @peer that reads will take. A few that they leave
+ * out do not keep a sender waiting for ever: no read makes them go.
+ */
+static inline unsigned long ferry_stream_unread(const struct sock *peer)
+{
+	unsigned long queued = ferry_stream_queued(ferry_sk(peer)), readable;
+
+	if (likely(!queued || !READ_ONCE(ferry_sk(peer)->urg_state)))
+		return queued;
+	readable = ferry_urg_readable(peer);
+	return queued > readable + FERRY_URG_SPARED ? queued : readable;
+}
+
 /*
  * Is nothing left at @peer that could be read? What is charged then goes away by
- * no read: a byte stream's last buffer, or what waits in the error queue. An urgent
- * byte that only MSG_OOB reads may be left, one: they add up to what has no bound.
+ * no read: a byte stream's last buffer, or what waits in the error queue.
  */
 static inline bool ferry_drained(const struct sock *peer)
 {
-	const struct ferry_sock *pfs = ferry_sk(peer);
-	unsigned long unread;
-
 	if (peer->sk_type != SOCK_STREAM)
-		return !READ_ONCE(pfs->head);
-	unread = ferry_stream_queued(pfs);
-	return !unread || (unread == 1 && READ_ONCE(pfs->urg_state) &&
-			   !ferry_urg_readable(peer));
+		return !READ_ONCE(ferry_sk(peer)->head);
+	return !ferry_stream_unread(peer);
 }
 
 /*
@@ -1033,8 +1046,8 @@ static inline bool ferry_writable(const struct sock *sk, const struct sock *peer
 	if (!ferry_sender_room(sk, peer, 2) ||
 	    (peer && !ferry_receiver_room(peer, 2)))
 		return false;
-	return sk->sk_type != SOCK_STREAM || ferry_drained(peer) ||
-	       ferry_stream_queued(ferry_sk(peer)) + ferry_stream_whole(sk, peer) <=
+	return sk->sk_type != SOCK_STREAM ||
+	       ferry_stream_unread(peer) + ferry_stream_whole(sk, peer) <=
 	       ferry_stream_limit(sk, peer);
 }
 

@@ -996,6 +996,7 @@ static int ferry_record_sleep(struct sock *sk, struct sock *peer,
 			*timeo = schedule_timeout(*timeo);
 	}
 	finish_wait(wq, &wait);
+	/* Who queued before the wake-up is seen; who queues later tells by itself. */
 	if (!peek && waitqueue_active(wq))
 		ferry_await(sk);
 	return err;

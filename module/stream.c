@@ -57,8 +57,12 @@ static void ferry_stream_unlock_send(struct ferry_sock *fs)
 	mutex_unlock(&fs->send_lock);
 	/* The mutex ends with an atomic. */
 	smp_mb__after_atomic();
-	if (unlikely(READ_ONCE(fs->nospace)))
+	if (likely(!READ_ONCE(fs->nospace)))
+		return;
+	if (likely(!ferry_stream_ended(ferry_sk(fs->peer))))
 		ferry_wake_writer(&fs->sk, fs->peer);
+	else
+		ferry_wake_state(&fs->sk, POLL_OUT);
 }
 
 /* The same for a receive: who goes without is told when data is left. */
@@ -81,9 +85,9 @@ static void ferry_stream_unlock_recv(struct ferry_sock *fs)
 	ferry_write_space(fs->peer, &fs->sk);
 	if (likely(!READ_ONCE(fs->missed)))
 		return;
+	/* Whether for data or the end, they look for themselves. */
 	WRITE_ONCE(fs->missed, 0);
-	if (ferry_readable(&fs->sk, fs->peer))
-		ferry_wake_reader(&fs->sk);
+	ferry_wake_reader(&fs->sk);
 }
 
 static bool ferry_may_append(const struct ferry_buf *buf,
@@ -212,6 +216,7 @@ static int ferry_stream_make(struct sock *sk, struct ferry_sock *to,
 			     struct ferry_step *step)
 {
 	size_t n = step->len - step->appended;
+	bool rights = from->rights;
 	struct ferry_buf *buf;
 	int err;
 
@@ -236,7 +241,10 @@ static int ferry_stream_make(struct sock *sk, struct ferry_sock *to,
 			err = ferry_inflight_add(from->rights, &to->sk);
 			if (err)
 				return err;
+		}
+		if (unlikely(rights)) {
 			buf->shut = 1;
+			buf->more = n > 0;
 		}
 		ferry_cmsg_attach(buf, from);
 	}
@@ -354,8 +362,11 @@ static ssize_t ferry_stream_push(struct sock *sk, struct sock *peer,
 	/* Pairs with ferry_stream_consume(): the reader is done with it. */
 	read = smp_load_acquire(&to->read);
 	unread = (written - read) / 2;
-	if (tail && !unread)
+	/* What is shut is never filled again, and its reader still looks at it. */
+	if (tail && !tail->shut && !unread)
 		ferry_stream_rewind(tail);
+	if (unlikely(READ_ONCE(to->urg_state)))
+		unread = ferry_stream_unread(peer);
 
 	spare = ferry_stream_spare(to, piece, from);
 	step.len = piece->left;
@@ -416,7 +427,7 @@ static ssize_t ferry_stream_push_filtered(struct sock *sk, struct sock *peer,
 	ssize_t n = 0;
 
 	if (!ferry_has_room(sk, peer) ||
-	    ferry_stream_queued(ferry_sk(peer)) + len > ferry_stream_limit(sk, peer))
+	    ferry_stream_unread(peer) + len > ferry_stream_limit(sk, peer))
 		return -EAGAIN;
 	skb = ferry_filter_bytes(sk, peer, from->mark, piece->iter, len);
 	if (IS_ERR(skb))
@@ -1108,6 +1119,7 @@ static bool ferry_stream_recv_some(struct ferry_receive *rx,
 				   unsigned long avail)
 {
 	struct ferry_span span;
+	bool more;
 	ssize_t n;
 
 	span = ferry_stream_find(rx, avail);
@@ -1120,12 +1132,13 @@ static bool ferry_stream_recv_some(struct ferry_receive *rx,
 		return false;
 	}
 	rx->copied += n;
+	more = span.buf->more;
 	if (unlikely(rx->flags & MSG_PEEK))
 		ferry_stream_recv_peeked(rx, span.buf, n);
 	else
 		ferry_stream_recv_taken(rx, span.buf, n);
 	/* One message's descriptors are never mixed with another's. */
-	return likely(!rx->scm.fp && !(rx->msg->msg_flags & MSG_CTRUNC));
+	return more || likely(!rx->scm.fp && !(rx->msg->msg_flags & MSG_CTRUNC));
 }
 
 /**

@@ -204,6 +204,17 @@ TEST_F(ferry_stream, O38_unread_never_exceeds_the_limit)
 	never_more(_metadata, self->a, self->b, self->a, SO_SNDBUF, 1, 32768);
 }
 
+/* These go in pieces. */
+TEST_F(ferry_stream, O28_long_messages_never_exceed_the_limit)
+{
+	never_more(_metadata, self->a, self->b, self->b, SO_RCVBUF, 32769, 100000);
+}
+
+TEST_F(ferry_stream, O38_long_messages_never_exceed_the_limit)
+{
+	never_more(_metadata, self->a, self->b, self->a, SO_SNDBUF, 32769, 100000);
+}
+
 #define LOWERED	8000	/* doubled */
 
 /*

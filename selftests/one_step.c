@@ -1018,4 +1018,191 @@ TEST(N01_no_less_than_af_unix)
 	no_less(_metadata, sizes, ARRAY_SIZE(sizes));
 }
 
+TEST(N01_no_less_than_af_unix_in_long_messages)
+{
+	static const size_t sizes[] = { 32769, 40000, 65536, 100000, 200000 };
+
+	FT_NEED(AF_FERRY, SOCK_STREAM);
+	FT_NEED(AF_UNIX, SOCK_STREAM);
+	no_less(_metadata, sizes, ARRAY_SIZE(sizes));
+}
+
+/* A send that must return, in a thread; whatever happens, it ends. */
+static ssize_t send_returns(struct __test_metadata *_metadata, int a, int b, char *buf,
+			    size_t len)
+{
+	struct ft_call call = {
+		.fn = ft_do_send, .fd = a, .buf = buf, .len = len,
+		.flags = MSG_DONTWAIT | MSG_NOSIGNAL,
+	};
+
+	if (ft_start(&call))
+		return -1;
+	if (!done_soon(&call)) {
+		EXPECT_TRUE(false) {
+			TH_LOG("a send of %zu bytes neither waits nor ends", len);
+		}
+		shutdown(b, SHUT_RDWR);
+		ft_join(&call);
+	}
+	errno = call.err;
+	return call.ret;
+}
+
+/*
+ * A long message into what room another has left: there is always an answer, and where
+ * it is that there is no room poll says the same.
+ */
+TEST_F(local_stream, F07_long_message_beside_unread_bytes)
+{
+	static const int buffers[] = { 0, 2336, 3000, 4096, 5456, 10000, 21600, 32768 };
+	static const size_t first[] = { 100, 1000, 1024, 4536, 10776, 12000 };
+	static char buf[40000];
+	size_t i, k;
+	ssize_t n;
+
+	for (i = 0; i < ARRAY_SIZE(buffers); i++) {
+		for (k = 0; k < ARRAY_SIZE(first); k++) {
+			ASSERT_EQ(0, ft_setint(self->a, SO_SNDBUF, buffers[i]));
+			if (first[k] > largest(variant->kind.domain, self->a, self->b))
+				continue;
+			ASSERT_EQ(first[k], send(self->a, buf, first[k], MSG_DONTWAIT));
+			do {
+				n = send_returns(_metadata, self->a, self->b, buf,
+						 sizeof(buf) - first[k]);
+			} while (n > 0);
+			ASSERT_EQ(-1, n);
+			ASSERT_EQ(EAGAIN, errno);
+			EXPECT_EQ(0, ft_poll(self->a, POLLOUT, 0));
+			while (recv(self->b, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+				;
+		}
+	}
+}
+
+/* Room for as much as the receiver ever takes, but for a byte that nobody will read. */
+TEST_F(ferry_stream, F07_message_beside_a_taken_urgent_byte)
+{
+	static char buf[4096];
+	ssize_t n;
+
+	ASSERT_EQ(0, ft_setint(self->a, SO_SNDBUF, 8192));
+	ASSERT_EQ(0, ft_setint(self->b, SO_RCVBUF, 2048));
+	ASSERT_EQ(1, send(self->a, "U", 1, MSG_OOB));
+	ASSERT_EQ(1, recv(self->b, buf, 1, MSG_OOB));
+	n = send_returns(_metadata, self->a, self->b, buf, 4096);
+	EXPECT_TRUE(n > 0 || ft_poll(self->b, POLLIN, 0));
+}
+
+/* Some that were taken. */
+TEST_F(ferry_stream, E05_taken_urgent_bytes_are_no_obstacle)
+{
+	static const int buffers[] = { 0, 2336, 2600, 8192 };
+	static char buf[8192];
+	size_t i;
+	int k;
+
+	for (i = 0; i < ARRAY_SIZE(buffers); i++) {
+		ASSERT_EQ(0, ft_setint(self->a, SO_SNDBUF, buffers[i]));
+		ASSERT_LT(0, send(self->a, buf, 4000, MSG_DONTWAIT));
+		while (recv(self->b, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+			;
+		for (k = 0; k < 5; k++) {
+			if (send(self->a, "U", 1, MSG_OOB | MSG_DONTWAIT) == 1)
+				EXPECT_EQ(1, recv(self->b, buf, 1, MSG_OOB));
+			EXPECT_TRUE(ft_poll(self->a, POLLOUT, 0) ||
+				    ft_poll(self->b, POLLIN, 0)) {
+				TH_LOG("SO_SNDBUF %d, %d bytes", buffers[i], k + 1);
+			}
+		}
+		while (recv(self->b, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+			;
+	}
+}
+
+/* The end of a stream is an event too for who was told to come again. */
+TEST_F(ferry_stream, X08_end_behind_a_stalled_reader)
+{
+	struct ft_call stuck = { .fn = ft_do_recv, .fd = self->b, .len = STUCK_LEN };
+	struct stall stall;
+	char buf[200];
+	int ep;
+
+	STALL_NEED(&stall);
+	stuck.buf = stall_at(&stall, STUCK_READY);
+	ep = epoll_on(self->b, EPOLLIN | EPOLLRDHUP | EPOLLET);
+	ASSERT_LE(0, ep);
+	ASSERT_TRUE(ft_send_all(self->a, 0, STUCK_LEN, STUCK_LEN));
+	ASSERT_EQ(0, ft_start(&stuck));
+	ASSERT_TRUE(stall_wait(&stall));
+	ASSERT_EQ(0, shutdown(self->a, SHUT_WR));
+	EXPECT_EQ(EPOLLIN | EPOLLRDHUP, epoll_events(ep, FT_LONG_MS));
+	EXPECT_ERR(EAGAIN, recv(self->b, buf, 10, MSG_DONTWAIT));
+	ASSERT_TRUE(stall_end(&stall, 0));
+	ft_join(&stuck);
+	EXPECT_EQ(STUCK_LEN, stuck.ret);
+	EXPECT_EQ(EPOLLIN | EPOLLRDHUP, epoll_events(ep, FT_LONG_MS));
+	EXPECT_EQ(0, recv(self->b, buf, 10, MSG_DONTWAIT));
+	ft_close(&ep);
+	stall_close(&stall);
+}
+
+TEST_F(ferry_stream, X08_end_behind_a_stalled_sender)
+{
+	struct ft_call stuck = { 0 };
+	struct stall stall;
+	int ep;
+
+	STALL_NEED(&stall);
+	ft_shrink(self->a, self->b);
+	/* More than half, so that it is no event for the room. */
+	ASSERT_TRUE(ft_send_all(self->a, 0, 20000, 1000));
+	ep = epoll_on(self->a, EPOLLOUT | EPOLLET);
+	ASSERT_LE(0, ep);
+	EXPECT_EQ(0, epoll_events(ep, 0));
+	ASSERT_TRUE(stick_send(&stall, &stuck, self->a, false));
+	ASSERT_EQ(0, shutdown(self->b, SHUT_RD));
+	EXPECT_EQ(EPOLLOUT, epoll_events(ep, FT_LONG_MS));
+	if (send(self->a, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EAGAIN) {
+		ASSERT_TRUE(stall_end(&stall, STUCK_READY));
+		EXPECT_EQ(EPOLLOUT, epoll_events(ep, FT_LONG_MS));
+	} else {
+		EXPECT_EQ(EPIPE, errno);
+		ASSERT_TRUE(stall_end(&stall, STUCK_READY));
+	}
+	ft_join(&stuck);
+	EXPECT_EQ(EPIPE, stuck.err);
+	EXPECT_ERR(EPIPE, send(self->a, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL));
+	ft_close(&ep);
+	stall_close(&stall);
+}
+
+/* However many buffers it lies in. */
+TEST_F(local_stream, F08_message_with_descriptors_in_one_step)
+{
+	static char buf[40000];
+	struct witness witness;
+	struct pass pass;
+	int round;
+
+	for (round = 0; round < 2; round++) {
+		ssize_t len = round ? 2200 : 32768;
+
+		if (round)
+			ASSERT_EQ(0, ft_setint(self->a, SO_SNDBUF, 0));
+		ASSERT_TRUE(witness_make(&witness));
+		ASSERT_EQ(len, pass_send(self->a, buf, len, &witness.out, 1, NULL, 0));
+		EXPECT_EQ(len, unread(self->b));
+		EXPECT_EQ(len, pass_recv(self->b, buf, sizeof(buf), &pass, MSG_PEEK));
+		EXPECT_EQ(1, pass.fds);
+		pass_close(&pass);
+		EXPECT_EQ(len, pass_recv(self->b, buf, sizeof(buf), &pass, 0));
+		EXPECT_EQ(1, pass.fds);
+		pass_close(&pass);
+		EXPECT_TRUE(witness_gone(&witness));
+		while (recv(self->b, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+			;
+	}
+}
+
 TEST_HARNESS_MAIN

@@ -940,11 +940,13 @@ TEST_F(ferry_stream, E05_taken_urgent_byte_is_no_obstacle)
 	for (i = 0; i < ARRAY_SIZE(buffers); i++)
 		for (k = 0; k < ARRAY_SIZE(lens); k++) {
 			ASSERT_EQ(0, ft_setint(self->a, SO_SNDBUF, buffers[i]));
-			ASSERT_EQ(0, ft_setint(self->b, SO_RCVBUF, buffers[i]));
+			if (i % 2)
+				ASSERT_EQ(0, ft_setint(self->b, SO_RCVBUF, buffers[i]));
 			n = send(self->a, buf, lens[k], MSG_OOB | MSG_DONTWAIT);
 			ASSERT_LT(0, n);
-			while (recv(self->b, buf, sizeof(buf), MSG_DONTWAIT) > 0)
-				;
+			/* A read at the mark would leave it out. */
+			if (n > 1)
+				recv(self->b, buf, sizeof(buf), MSG_DONTWAIT);
 			recv(self->b, buf, 1, MSG_OOB);
 			EXPECT_TRUE(ft_poll(self->a, POLLOUT, 0) ||
 				    ft_poll(self->b, POLLIN, 0)) {

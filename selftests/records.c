@@ -986,9 +986,8 @@ TEST_F_TIMEOUT(local_record, X06_a_signal_passes_the_wake_up_on, FT_SLOW_S)
 		if (!(round & 1))
 			pthread_kill(call[0].thread, SIGUSR1);
 		ft_join(&call[0]);
-		if (call[0].ret == 1) {
+		if (call[0].ret == 1)
 			ASSERT_EQ(1, send(self->a, "x", 1, 0));
-		}
 		ft_join(&call[1]);
 		ASSERT_EQ(1, call[1].ret);
 		ASSERT_TRUE(call[0].ret == 1 || call[0].err == EINTR);
