@@ -568,7 +568,7 @@ TEST_F_TIMEOUT(broadcast, X08_a_long_one_lets_others_run, FT_SLOW_S)
 	__u16 attrs[8192];
 	pthread_t thread;
 	cpu_set_t cpus;
-	int fd[40];
+	int fd[90];
 	long turns;
 	size_t i;
 
@@ -579,7 +579,7 @@ TEST_F_TIMEOUT(broadcast, X08_a_long_one_lets_others_run, FT_SLOW_S)
 	for (i = 0; i < ARRAY_SIZE(fd); i++) {
 		fd[i] = receiver(&self->name);
 		ASSERT_LE(0, fd[i]);
-		ASSERT_EQ(0, attach_slow(fd[i], 700));
+		ASSERT_EQ(0, attach_slow(fd[i], 300));
 	}
 	CPU_ZERO(&cpus);
 	CPU_SET(0, &cpus);
