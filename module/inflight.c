@@ -12,7 +12,8 @@
  * socket of the family in that message. A connection not yet accepted belongs
  * to its listener, so the listener stands for it: what lies in the child's
  * queue is reachable from the listener. Descriptors by which a cycle could pass
- * unseen (AF_UNIX sockets, io_uring) are refused.
+ * unseen (AF_UNIX sockets, io_uring) are refused, unless the administrator allows
+ * the former.
  *
  * ferry_inflight_lock guards all edges, of all network namespaces: sockets of
  * one can lie in queues of another, and so can a cycle. What is done under it is
@@ -24,6 +25,7 @@
 #include <linux/file.h>
 #include <linux/hash.h>
 #include <linux/magic.h>
+#include <linux/moduleparam.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
@@ -85,6 +87,14 @@ static struct mutex ferry_searchers[1 << FERRY_SEARCHER_BITS];
 
 /* Descriptors in flight of each uid; a value of the array is their number. */
 static DEFINE_XARRAY(ferry_inflight_users);
+
+/*
+ * A cycle through AF_UNIX sockets is seen by nobody and stays for ever. Each has
+ * a descriptor in flight here, so a uid can make no more than its limit says.
+ */
+static bool ferry_pass_unix;
+module_param_named(pass_unix, ferry_pass_unix, bool, 0644);
+MODULE_PARM_DESC(pass_unix, "allow to pass AF_UNIX sockets, see af_ferry(7)");
 
 /*
  * Add to a uid's account, unless it would exceed @max. It has no lock beyond the
@@ -512,8 +522,8 @@ struct ferry_rights *ferry_rights_alloc(void)
  * @rights: list
  * @fd: descriptor
  *
- * AF_UNIX sockets and io_uring instances are refused: both keep files alive in
- * a way the graph cannot see.
+ * io_uring instances are refused, and so are AF_UNIX sockets unless pass_unix is
+ * set: both keep files alive in a way the graph cannot see.
  *
  * Return: 0, -EBADF, or -EINVAL (too many, or refused).
  */
@@ -529,7 +539,8 @@ int ferry_rights_fget(struct ferry_rights *rights, int fd)
 		return -EBADF;
 
 	sock = sock_from_file(file);
-	if ((sock && sock->ops && sock->ops->family == PF_UNIX) ||
+	if ((sock && sock->ops && sock->ops->family == PF_UNIX &&
+	     !READ_ONCE(ferry_pass_unix)) ||
 	    ferry_file_is_io_uring(file)) {
 		fput(file);
 		return -EINVAL;

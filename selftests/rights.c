@@ -1257,4 +1257,243 @@ TEST_F(rights, X01_peek_close_pass_race)
 	EXPECT_TRUE(witness_gone(&self->witness));
 }
 
+/* Sockets of AF_UNIX, which the administrator can allow by a parameter. */
+
+#define PASS_UNIX	"/sys/module/ferry/parameters/pass_unix"
+
+static bool allow_unix(bool allow)
+{
+	int fd = open(PASS_UNIX, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, allow ? "Y" : "N", 1) == 1;
+
+	ft_close(&fd);
+	return done;
+}
+
+FIXTURE(pass_unix)
+{
+	struct ft_leak leak;
+	int a, b;
+};
+
+FIXTURE_VARIANT(pass_unix)
+{
+	struct ft_kind kind;
+};
+
+FIXTURE_VARIANT_ADD(pass_unix, FERRY_stream)
+{
+	.kind = { AF_FERRY, SOCK_STREAM, FT_PAIR },
+};
+
+FIXTURE_VARIANT_ADD(pass_unix, FERRY_seqpacket)
+{
+	.kind = { AF_FERRY, SOCK_SEQPACKET, FT_PAIR },
+};
+
+FIXTURE_VARIANT_ADD(pass_unix, FERRY_dgram)
+{
+	.kind = { AF_FERRY, SOCK_DGRAM, FT_PAIR },
+};
+
+FIXTURE_SETUP(pass_unix)
+{
+	self->a = -1;
+	self->b = -1;
+	FT_NEED(AF_FERRY, variant->kind.type);
+	if (geteuid())
+		SKIP(return, "needs root to allow it");
+	ft_leak_start(&self->leak, AF_FERRY);
+	ASSERT_EQ(0, ft_pair(&variant->kind, &self->a, &self->b));
+	ASSERT_TRUE(allow_unix(true));
+}
+
+FIXTURE_TEARDOWN(pass_unix)
+{
+	allow_unix(false);
+	ft_close(&self->a);
+	ft_close(&self->b);
+	FT_NO_LEAK(&self->leak);
+}
+
+TEST_F(pass_unix, X01_when_it_is_allowed)
+{
+	static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM };
+	char params[256] = "", buf[8];
+	struct pass pass;
+	int fds[2], uring;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		ASSERT_EQ(0, socketpair(AF_UNIX, types[i], 0, fds));
+		ASSERT_EQ(1, pass_send(self->a, "x", 1, fds, 2, NULL, 0));
+		/* What is on its way stays so. */
+		ASSERT_TRUE(allow_unix(false));
+		EXPECT_ERR(EINVAL, pass_send(self->a, "x", 1, fds, 2, NULL, 0));
+		ASSERT_TRUE(allow_unix(true));
+		EXPECT_EQ(1, pass_recv(self->b, buf, 8, &pass, 0));
+		ASSERT_EQ(2, pass.fds);
+		EXPECT_TRUE(pass_same(fds[0], pass.fd[0]));
+		ft_close(&fds[0]);
+		ft_close(&fds[1]);
+		EXPECT_TRUE(ft_send_all(pass.fd[0], 0, 10, 10));
+		EXPECT_TRUE(ft_recv_all(pass.fd[1], 0, 10, 10));
+		pass_close(&pass);
+	}
+
+	uring = syscall(SYS_io_uring_setup, 4, params);
+	if (uring < 0)
+		SKIP(return, "no io_uring here: %s", strerror(errno));
+	EXPECT_ERR(EINVAL, pass_send(self->a, "x", 1, &uring, 1, NULL, 0));
+	ft_close(&uring);
+}
+
+/* A socket in its own queue, beside a witness, with no descriptor left. */
+static bool make_garbage(int fds[2], struct witness *witness)
+{
+	int both[2];
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, fds) || !witness_make(witness))
+		return false;
+	both[0] = fds[1];
+	both[1] = witness->out;
+	return pass_send(fds[0], "u", 1, both, 2, NULL, 0) == 1;
+}
+
+/* Its collector begins when a socket of the family is closed. */
+static bool collected(struct witness *witness)
+{
+	int64_t end = ft_now_ms() + FT_LONG_MS;
+	int fd;
+
+	ft_close(&witness->out);
+	while (!(ft_poll(witness->in, POLLIN, 10) & POLLHUP)) {
+		if (ft_now_ms() > end)
+			return false;
+		fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+		ft_close(&fd);
+	}
+	ft_close(&witness->in);
+	return true;
+}
+
+TEST_F(pass_unix, X01_no_garbage_of_the_other_family)
+{
+	struct witness witness, other;
+	struct pass pass, inner;
+	int fds[2], i;
+	char buf[8];
+
+	/* Its collector knows of this one only that somebody has it open. */
+	ASSERT_TRUE(make_garbage(fds, &witness));
+	ASSERT_EQ(1, pass_send(self->a, "x", 1, &fds[1], 1, NULL, 0));
+	ft_close(&fds[0]);
+	ft_close(&fds[1]);
+
+	/* It has run when another circle is gone. */
+	for (i = 0; i < 3; i++) {
+		ASSERT_TRUE(make_garbage(fds, &other));
+		ft_close(&fds[0]);
+		ft_close(&fds[1]);
+		EXPECT_TRUE(collected(&other));
+	}
+	EXPECT_TRUE(witness_held(&witness));
+	EXPECT_EQ(1, pass_recv(self->b, buf, 8, &pass, 0));
+	ASSERT_EQ(1, pass.fds);
+	EXPECT_EQ(1, pass_recv(pass.fd[0], buf, 8, &inner, 0));
+	EXPECT_EQ('u', buf[0]);
+	EXPECT_EQ(2, inner.fds);
+	pass_close(&inner);
+	pass_close(&pass);
+	EXPECT_TRUE(witness_gone(&witness));
+
+	/* And it collects this one when it is dropped unread. */
+	ASSERT_TRUE(make_garbage(fds, &witness));
+	ASSERT_EQ(1, pass_send(self->a, "x", 1, &fds[1], 1, NULL, 0));
+	ft_close(&fds[0]);
+	ft_close(&fds[1]);
+	ft_close(&self->b);
+	EXPECT_TRUE(collected(&witness));
+}
+
+#define CIRCLES		20
+
+/* One socket of each family, each in the queue of the other. */
+struct circle {
+	int in, out;
+	int unix_in, unix_out;
+};
+
+/* How many circles @uid, who may have CIRCLES in flight, can close, or 255. */
+static int close_circles(struct circle *circle, int n, uid_t uid)
+{
+	struct rlimit limit = { CIRCLES, CIRCLES };
+	struct ft_child child;
+	int i;
+
+	if (!ft_fork(&child)) {
+		if (setrlimit(RLIMIT_NOFILE, &limit) || !ft_become(uid, uid))
+			_exit(255);
+		for (i = 0; i < n; i++) {
+			if (pass_send(circle[i].in, "x", 1, &circle[i].unix_out,
+				      1, NULL, 0) != 1)
+				_exit(errno == ETOOMANYREFS ? i : 255);
+			if (pass_send(circle[i].unix_in, "x", 1, &circle[i].out,
+				      1, NULL, 0) != 1)
+				_exit(255);
+		}
+		_exit(n);
+	}
+	return ft_wait_child(&child);
+}
+
+TEST_F(pass_unix, X01_circles_are_bounded)
+{
+	struct circle circle[CIRCLES + 2];
+	uid_t uid = 40000 + getpid() % 10000;
+	struct pass pass;
+	int fds[2], i, n;
+	char buf[8];
+
+	for (i = 0; i < (int)ARRAY_SIZE(circle); i++) {
+		ASSERT_EQ(0, ft_pair(&variant->kind, &circle[i].in,
+				     &circle[i].out));
+		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+		circle[i].unix_in = fds[0];
+		circle[i].unix_out = fds[1];
+	}
+	/* Each costs a descriptor in flight: here the last but two. */
+	EXPECT_EQ(CIRCLES, close_circles(circle, CIRCLES + 2, uid));
+
+	/*
+	 * But for the descriptors that this test keeps to take it apart again,
+	 * it is there for ever: so there will be no more by this user,
+	 */
+	for (i = 0; i < CIRCLES; i++) {
+		ft_close(&circle[i].in);
+		ft_close(&circle[i].unix_in);
+		ft_close(&circle[i].unix_out);
+	}
+	EXPECT_EQ(0, close_circles(&circle[CIRCLES], 1, uid));
+	/* and nobody else is concerned. */
+	EXPECT_EQ(1, close_circles(&circle[CIRCLES], 1, uid + 10000));
+
+	for (i = 0; i <= CIRCLES; i++) {
+		EXPECT_EQ(1, pass_recv(circle[i].out, buf, 8, &pass, 0));
+		EXPECT_EQ(1, pass.fds);
+		pass_close(&pass);
+		ft_close(&circle[i].out);
+	}
+	n = CIRCLES + 1;
+	EXPECT_EQ(1, close_circles(&circle[n], 1, uid));
+	EXPECT_EQ(1, pass_recv(circle[n].out, buf, 8, &pass, 0));
+	pass_close(&pass);
+	for (i = CIRCLES; i <= n; i++) {
+		ft_close(&circle[i].in);
+		ft_close(&circle[i].out);
+		ft_close(&circle[i].unix_in);
+		ft_close(&circle[i].unix_out);
+	}
+}
+
 TEST_HARNESS_MAIN
