@@ -13,8 +13,8 @@
  * completely read it fills again from the start. A conversation of small
  * messages therefore allocates nothing.
  *
- * A new buffer is linked under the receiver's @lock, where a receiver that is
- * being released says so (@dead). Release leaves the last buffer alone while a
+ * New buffers are linked under the receiver's @lock, under which the end of the
+ * stream is set (FERRY_STREAM_END). Release leaves the last buffer alone while a
  * sender may be copying into it: whichever end is released second frees it.
  */
 #include <linux/uio.h>
