@@ -21,7 +21,8 @@ step() {
 
 # tally: adds what the last sum in the log says to ours, and notes what failed
 # there: the last lines that a selftest said before, of a gate and of the machine
-# the first ones after. Without a sum it fails.
+# the first ones after. Without a sum it fails, and notes which program was the
+# last and what the machine had to say.
 tally() {
 	local lines
 
@@ -38,7 +39,18 @@ tally() {
 			more = 6
 		}' "$log" | cut -c 1-160)
 	failures+=("${lines[@]}")
-	sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1) || return
+	if ! sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1); then
+		mapfile -t lines < <(
+			grep -a '# Subtest: ' "$log" | tail -n 1
+			awk '/^vm: [^L]/ { on = 1 }
+				on { line[n++] = "  # " $0 }
+				END { for (i = 0; i < n; i++)
+					if (i < 40 || i >= n - 40)
+						print line[i] }' "$log"
+		)
+		failures+=("${lines[@]}")
+		return 1
+	fi
 	add_sum "$sum"
 }
 
@@ -70,8 +82,8 @@ check_kernel() {
 		"$top/tools/vm/vm" run --kernel "$release" --timeout 120 -- \
 		bash -ec 'tools/examples.sh run; tools/demo.sh' || :
 	"$top/tools/vm/vm" run --kernel "$release" --timeout "${FERRY_TIMEOUT:-1500}" \
-		--log "$top/build/check-$release.kernel" -- "$top/selftests/run.sh" | tee "$log" ||
-		status=$?
+		--log "$top/build/check-$release.kernel" -- "$top/selftests/run.sh" 2>&1 |
+		tee "$log" || status=$?
 	tally || result 1 "the selftests came to their end on $release"
 	case $status in
 	0) ;;
