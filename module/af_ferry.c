@@ -125,12 +125,14 @@ static int ferry_release(struct socket *sock)
 	 * or signals; those who look at single flags take either answer.
 	 */
 	data_race(({ sock_orphan(sk); 0; }));
+	ferry_passsec_forget(sk);
 	sock->sk = NULL;
 	sock_put(sk);
 	return 0;
 }
 
-static int ferry_bind(struct socket *sock, struct sockaddr *uaddr, int len)
+static int ferry_bind(struct socket *sock, struct sockaddr_unsized *uaddr,
+		      int len)
 {
 	struct sock *sk = sock->sk;
 	struct ferry_addr *addr;
@@ -372,7 +374,7 @@ static int __init ferry_init(void)
 
 	/* Who is never told of SO_PASSSEC must always expect it. */
 	if (!FERRY_SEES_SOL_SOCKET)
-		static_branch_enable(&ferry_passsec_used);
+		static_branch_enable(&ferry_passsec_used.key);
 
 	ferry_inflight_init();
 	err = ferry_buf_init();
@@ -410,6 +412,7 @@ static void __exit ferry_exit(void)
 	unregister_pernet_subsys(&ferry_net_ops);
 	proto_unregister(&ferry_proto);
 	ferry_buf_exit();
+	static_key_deferred_flush(&ferry_passsec_used);
 }
 
 module_init(ferry_init);

@@ -5,7 +5,45 @@
  */
 #include "ferry.h"
 
-DEFINE_STATIC_KEY_FALSE(ferry_passsec_used);
+DEFINE_STATIC_KEY_DEFERRED_FALSE(ferry_passsec_used, HZ);
+
+/**
+ * ferry_passsec_changed() - count who wants the senders' labels
+ * @sock: socket; its lock_sock() is held
+ *
+ * While nobody does, senders do not look for theirs. Before 6.7 the family is not
+ * told of the option, and they always do.
+ *
+ * Context: process, may sleep.
+ */
+void ferry_passsec_changed(struct socket *sock)
+{
+	struct ferry_sock *fs = ferry_sk(sock->sk);
+	bool wanted = ferry_passsec(sock);
+
+	sock_owned_by_me(sock->sk);
+	if (!FERRY_SEES_SOL_SOCKET || wanted == fs->labels)
+		return;
+	fs->labels = wanted;
+	if (wanted)
+		static_branch_deferred_inc(&ferry_passsec_used);
+	else
+		static_branch_slow_dec_deferred(&ferry_passsec_used);
+}
+
+/**
+ * ferry_passsec_forget() - the socket is closed, and wants no labels any more
+ * @sk: socket that nobody else can call
+ */
+void ferry_passsec_forget(struct sock *sk)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+
+	if (likely(!fs->labels))
+		return;
+	fs->labels = 0;
+	static_branch_slow_dec_deferred(&ferry_passsec_used);
+}
 
 static int ferry_cmsg_rights(const struct cmsghdr *cmsg,
 			     struct ferry_sender *from)
@@ -131,7 +169,7 @@ static void ferry_cmsg_describe(const struct ferry_buf *buf,
  * ferry_cmsg_take() - take over what a buffer carries
  * @buf: buffer that is being read for good
  * @msg: gets MSG_CTRUNC when its descriptors are lost for want of memory
- * @scm: for scm_recv(), filled in
+ * @scm: for ferry_scm_recv(), filled in
  *
  * Context: process, may sleep. The reader owns @buf, or holds recv_lock.
  */
@@ -152,7 +190,7 @@ void ferry_cmsg_take(struct ferry_buf *buf, struct msghdr *msg,
  * @buf: buffer that is peeked at
  * @rights: its descriptors, or NULL; the caller keeps them from going away
  * @msg: gets MSG_CTRUNC when there is no memory to share them
- * @scm: for scm_recv(), filled in
+ * @scm: for ferry_scm_recv(), filled in
  *
  * Context: process, may sleep.
  */

@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What differs between the kernels the module is built for, and nothing else.
- * No other file asks for the kernel's version.
+ * What differs between the kernels the module is built for, and nothing else:
+ * here the core's functions and the socket, in compat-scm.h what travels beside
+ * the payload. No other file asks for the kernel's version.
  */
 #ifndef _FERRY_COMPAT_H
 #define _FERRY_COMPAT_H
 
 #include <linux/net.h>
+#include <linux/poll.h>
+#include <linux/skbuff.h>
 #include <linux/version.h>
 #include <net/sock.h>
+#include <net/tcp.h>
+
+/* 6.19 gave addresses of bind and connect a type of their own. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+#define sockaddr_unsized	sockaddr
+#endif
+
+/* Does the caller wait? 6.14 took away poll_does_not_wait(). */
+static inline bool ferry_poll_waits(const poll_table *table)
+{
+	return table && table->_qproc;
+}
 
 /* 6.10 gathered the arguments of proto_ops.accept in a structure. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
@@ -37,6 +52,26 @@ static inline void ferry_custom_sockopt(struct socket *sock)
 {
 }
 #endif
+
+/* 6.16 gave msg_zerocopy_realloc() an argument for device memory. */
+static inline struct ubuf_info *ferry_zerocopy_alloc(struct sock *sk, size_t len)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+	return msg_zerocopy_realloc(sk, len, NULL, false);
+#else
+	return msg_zerocopy_realloc(sk, len, NULL);
+#endif
+}
+
+/*
+ * From 6.15 on __skb_tstamp_tx() reports only what the packet itself asks for: for
+ * SOF_TIMESTAMPING_TX_ACK where TCP keeps that, for the others as any packet does.
+ */
+static inline void ferry_txstamp_mark(struct sk_buff *skb, u32 tsflags)
+{
+	__sock_tx_timestamp(tsflags, &skb_shinfo(skb)->tx_flags);
+	TCP_SKB_CB(skb)->txstamp_ack = !!(tsflags & SOF_TIMESTAMPING_TX_ACK);
+}
 
 /* 6.6 dropped the message from the arguments of __sock_cmsg_send(). */
 static inline int ferry_sock_cmsg(struct sock *sk, struct msghdr *msg,

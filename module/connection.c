@@ -325,8 +325,8 @@ int ferry_wait_connected(struct sock *sk, long *timeo)
 }
 
 /* Begin to connect: afterwards the socket is connected or waits. */
-static int ferry_connect_start(struct socket *sock, struct sockaddr *uaddr,
-			       int len)
+static int ferry_connect_start(struct socket *sock,
+			       struct sockaddr_unsized *uaddr, int len)
 {
 	struct sock *sk = sock->sk, *listener, *child;
 	struct ferry_sock *fs = ferry_sk(sk), *lfs;
@@ -405,7 +405,7 @@ out_put:
  *
  * Return: 0 or an error, see af_ferry(7).
  */
-int ferry_connect(struct socket *sock, struct sockaddr *uaddr, int len,
+int ferry_connect(struct socket *sock, struct sockaddr_unsized *uaddr, int len,
 		  int flags)
 {
 	struct sock *sk = sock->sk;
@@ -539,8 +539,8 @@ void ferry_dgram_dissolve(struct sock *sk, struct sock *peer)
  *
  * Return: 0 or an error, see af_ferry(7).
  */
-int ferry_dgram_connect(struct socket *sock, struct sockaddr *uaddr, int len,
-			int flags)
+int ferry_dgram_connect(struct socket *sock, struct sockaddr_unsized *uaddr,
+			int len, int flags)
 {
 	struct sock *sk = sock->sk, *peer = NULL;
 	int err;
@@ -712,13 +712,16 @@ int ferry_accept(struct socket *sock, struct socket *newsock, int flags)
 		return PTR_ERR(child);
 
 	ferry_custom_sockopt(newsock);
-	/* As AF_UNIX: who asks for credentials asks for all connections. */
-	if (test_bit(SOCK_PASSCRED, &sock->flags))
-		set_bit(SOCK_PASSCRED, &newsock->flags);
-	if (test_bit(SOCK_PASSSEC, &sock->flags))
-		set_bit(SOCK_PASSSEC, &newsock->flags);
 	newsock->state = SS_CONNECTED;
 	sock_graft(child, newsock);
+	/* As AF_UNIX: who asks for credentials asks for all connections. */
+	if (unlikely(ferry_passcred(sock) || ferry_passsec(sock))) {
+		lock_sock(child);
+		ferry_set_passcred(newsock, ferry_passcred(sock));
+		ferry_set_passsec(newsock, ferry_passsec(sock));
+		ferry_passsec_changed(newsock);
+		release_sock(child);
+	}
 	ferry_debug(child, "accept", 0);
 	return 0;
 }

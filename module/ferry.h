@@ -35,6 +35,7 @@
 #ifndef _FERRY_H
 #define _FERRY_H
 
+#include <linux/jump_label_ratelimit.h>
 #include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -52,6 +53,7 @@
 #include <net/scm.h>
 #include <net/sock.h>
 
+#include "compat-scm.h"
 #include "compat.h"
 #include "trace.h"
 
@@ -265,6 +267,7 @@ enum ferry_urg {
  *	of the places only; guarded by @lock
  * @share: a child in a listener's queues: its user's share, or NULL; guarded by the
  *	listener's @lock
+ * @labels: SO_PASSSEC is counted in ferry_passsec_used; guarded by lock_sock()
  * @relay: DGRAM: this socket's entry in the @senders of its peer, or without one of
  *	whoever refused a datagram last; wakes those who poll it. Guarded by that
  *	queue's lock; made by the first use, its func guarded by @lock
@@ -301,6 +304,11 @@ struct ferry_sock {
 	struct list_head	node;
 
 	/* Written by who sends to this socket. */
+	struct ferry_buf	*tail ____cacheline_aligned_in_smp;
+	unsigned long		written;
+	spinlock_t		lock;
+	atomic_t		unread;
+	struct sock		*peer;
 	union {
 		struct {
 			struct list_head	accept_queue;
@@ -320,14 +328,9 @@ struct ferry_sock {
 			u8			cut_off;
 		};
 	};
-	struct ferry_buf	*tail;
-	unsigned long		written;
-	spinlock_t		lock;
-	atomic_t		unread;
-	struct sock		*peer;
 
 	/* Written by the reader. */
-	struct ferry_buf	*head;
+	struct ferry_buf	*head ____cacheline_aligned_in_smp;
 	unsigned long		read;
 	struct pid		*own_pid;
 	u8			dead;
@@ -358,7 +361,19 @@ struct ferry_sock {
 		struct rb_root		shares;
 		struct ferry_share	*share;
 	};
+	u8			labels;
 };
+
+/*
+ * Each side writes to one cache line, as long as the kernel's locks do not look
+ * after themselves.
+ */
+static_assert(sizeof(spinlock_t) > sizeof(u32) ||
+	      offsetofend(struct ferry_sock, zerocopy_calls) -
+	      offsetof(struct ferry_sock, tail) <= SMP_CACHE_BYTES);
+static_assert(sizeof(struct mutex) > 4 * sizeof(u64) ||
+	      offsetofend(struct ferry_sock, recv_lock) -
+	      offsetof(struct ferry_sock, head) <= SMP_CACHE_BYTES);
 
 static inline struct ferry_sock *ferry_sk(const struct sock *sk)
 {
@@ -645,17 +660,10 @@ static inline bool ferry_buf_charged(const struct ferry_buf *buf)
 	return buf->sk && (buf->to || buf->sk->sk_type != SOCK_STREAM);
 }
 
-/* Socket flags that ask for control messages on every receive. */
-#define FERRY_PASS_FLAGS	(BIT(SOCK_PASSCRED) | BIT(SOCK_PASSSEC))
-
-/* ferry_cmsg_wanted() - does the receiver want to know who sent each message? */
-static inline bool ferry_cmsg_wanted(const struct socket *sock)
-{
-	return READ_ONCE(sock->flags) & FERRY_PASS_FLAGS;
-}
-
 /* cmsg.c */
-DECLARE_STATIC_KEY_FALSE(ferry_passsec_used);
+extern struct static_key_false_deferred ferry_passsec_used;
+void ferry_passsec_changed(struct socket *sock);
+void ferry_passsec_forget(struct sock *sk);
 struct pid *ferry_cmsg_pid(struct ferry_sock *fs, struct pid *pid);
 int ferry_cmsg_parse(struct socket *sock, struct msghdr *msg,
 		     struct ferry_sender *from);
@@ -691,12 +699,11 @@ static inline int ferry_cmsg_send(struct socket *sock, struct msghdr *msg,
 	from->pid = task_tgid(current);
 	from->pid_ref = NULL;
 	current_uid_gid(&from->uid, &from->gid);
-	from->secid = 0;
+	from->secid = static_branch_unlikely(&ferry_passsec_used.key) ?
+		      ferry_current_secid() : 0;
 	from->mark = READ_ONCE(sock->sk->sk_mark);
 	from->tsflags = READ_ONCE(sock->sk->sk_tsflags);
 	from->rights = NULL;
-	if (static_branch_unlikely(&ferry_passsec_used))
-		security_current_getsecid_subj(&from->secid);
 	return unlikely(msg->msg_controllen) ?
 	       ferry_cmsg_parse(sock, msg, from) : 0;
 }
@@ -854,7 +861,7 @@ static inline bool ferry_bound_elsewhere(const struct sock *sk)
 struct ferry_addr *ferry_addr_make(const struct sockaddr_ferry *sa, int len);
 void ferry_addr_put(struct ferry_addr *addr);
 struct ferry_addr *ferry_addr_get_own(struct sock *sk);
-int ferry_addr_check(const struct sockaddr *uaddr, int len);
+int ferry_addr_check(const struct sockaddr_unsized *uaddr, int len);
 int ferry_addr_copy(struct sockaddr *uaddr, const struct ferry_addr *addr);
 int ferry_name_bind(struct sock *sk, struct ferry_addr *addr);
 int ferry_name_autobind(struct sock *sk, const struct sockaddr_ferry *empty);
@@ -872,10 +879,10 @@ int ferry_name_net_init(struct ferry_net *fn);
 void ferry_name_net_exit(struct ferry_net *fn);
 
 /* connection.c */
-int ferry_connect(struct socket *sock, struct sockaddr *uaddr, int len,
+int ferry_connect(struct socket *sock, struct sockaddr_unsized *uaddr, int len,
 		  int flags);
-int ferry_dgram_connect(struct socket *sock, struct sockaddr *uaddr, int len,
-			int flags);
+int ferry_dgram_connect(struct socket *sock, struct sockaddr_unsized *uaddr,
+			int len, int flags);
 void ferry_dgram_dissolve(struct sock *sk, struct sock *peer);
 struct sock *ferry_peer_get(struct sock *sk);
 int ferry_listen(struct socket *sock, int backlog);

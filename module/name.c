@@ -166,7 +166,7 @@ struct ferry_addr *ferry_addr_get_own(struct sock *sk)
  *
  * Return: 0, -EINVAL (length, reserved scope) or -EAFNOSUPPORT.
  */
-int ferry_addr_check(const struct sockaddr *uaddr, int len)
+int ferry_addr_check(const struct sockaddr_unsized *uaddr, int len)
 {
 	const struct sockaddr_ferry *sa = (const void *)uaddr;
 

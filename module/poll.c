@@ -346,7 +346,7 @@ __poll_t ferry_poll(struct file *file, struct socket *sock,
 	__poll_t mask = 0;
 
 	/* Before sock_poll_wait(), whose barrier pairs with ferry_watched(). */
-	if (!poll_does_not_wait(wait) && !READ_ONCE(fs->polled))
+	if (ferry_poll_waits(wait) && !READ_ONCE(fs->polled))
 		WRITE_ONCE(fs->polled, 1);
 	sock_poll_wait(file, sock, wait);
 

@@ -79,8 +79,8 @@ static int ferry_proc_show(struct seq_file *m, void *v)
 
 	peer = ferry_diag_peer(sk);
 	ferry_diag_queues(sk, peer, &len);
-	seq_printf(m, "%10lu %10lu %-9s %-11s %10u %10u %10u %10u %10llu ",
-		   sock_i_ino(sk), peer ? sock_i_ino(peer) : 0,
+	seq_printf(m, "%10llu %10llu %-9s %-11s %10u %10u %10u %10u %10llu ",
+		   (u64)sock_i_ino(sk), peer ? (u64)sock_i_ino(peer) : 0,
 		   ferry_type_text(sk), ferry_state_text(sk),
 		   len.fdiag_rqueue, len.fdiag_wqueue,
 		   atomic_read(&sk->sk_drops),

@@ -1105,7 +1105,7 @@ static int ferry_record_peekmsg(struct socket *sock, struct sock *peer,
 			struct scm_cookie scm = {};
 
 			ferry_cmsg_peek(view->first, view->rights, msg, &scm);
-			scm_recv(sock, msg, &scm, flags);
+			ferry_scm_recv(sock, msg, &scm, flags);
 		}
 		err = flags & MSG_TRUNC ? left : n;
 	} else {
@@ -1201,7 +1201,7 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 		struct scm_cookie scm = {};
 
 		ferry_cmsg_take(view.first, msg, &scm);
-		scm_recv(sock, msg, &scm, flags);
+		ferry_scm_recv(sock, msg, &scm, flags);
 	}
 	ferry_record_consume(sk, peer, view.first);
 	ferry_debug(sk, "receive", n);

@@ -66,6 +66,13 @@ static int ferry_set_family(struct socket *sock, int optname, sockptr_t optval,
 		else
 			ferry_set_flag(sk, SOCK_ZEROCOPY, val);
 		break;
+	case FERRY_PASSCRED:
+		ferry_set_passcred(sock, val);
+		break;
+	case FERRY_PASSSEC:
+		ferry_set_passsec(sock, val);
+		ferry_passsec_changed(sock);
+		break;
 	default:
 		err = -ENOPROTOOPT;
 	}
@@ -84,6 +91,10 @@ static int ferry_set_socket(struct socket *sock, int optname, sockptr_t optval,
 		return ferry_set_family(sock, FERRY_REUSEPORT, optval, optlen);
 	case SO_ZEROCOPY:
 		return ferry_set_family(sock, FERRY_ZEROCOPY, optval, optlen);
+	case SO_PASSCRED:
+		return ferry_set_family(sock, FERRY_PASSCRED, optval, optlen);
+	case SO_PASSSEC:
+		return ferry_set_family(sock, FERRY_PASSSEC, optval, optlen);
 	case SO_DETACH_REUSEPORT_BPF:
 		/* The core forgets to ask. */
 		if (sock_flag(sock->sk, SOCK_FILTER_LOCKED))
@@ -106,11 +117,6 @@ static int ferry_set_socket(struct socket *sock, int optname, sockptr_t optval,
 	case SO_RCVBUFFORCE:
 	case SO_SNDBUFFORCE:
 		ferry_buffer_resized(sock->sk);
-		break;
-	case SO_PASSSEC:
-		/* From the first user on senders leave their label. */
-		if (!static_branch_unlikely(&ferry_passsec_used))
-			static_branch_enable(&ferry_passsec_used);
 		break;
 	}
 	return 0;
@@ -188,6 +194,12 @@ int ferry_getsockopt(struct socket *sock, int level, int optname,
 		break;
 	case FERRY_ZEROCOPY:
 		v.val = sock_flag(sock->sk, SOCK_ZEROCOPY);
+		break;
+	case FERRY_PASSCRED:
+		v.val = ferry_passcred(sock);
+		break;
+	case FERRY_PASSSEC:
+		v.val = ferry_passsec(sock);
 		break;
 	default:
 		return -ENOPROTOOPT;

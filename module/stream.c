@@ -515,7 +515,7 @@ static ssize_t ferry_stream_send_plain(struct sock *sk, struct msghdr *msg,
 				       MSG_SPLICE_PAGES) ||
 		     msg->msg_controllen || msg->msg_namelen ||
 		     READ_ONCE(sk->sk_tsflags)) ||
-	    static_branch_unlikely(&ferry_passsec_used))
+	    static_branch_unlikely(&ferry_passsec_used.key))
 		return 0;
 
 	if (ferry_stream_lock(&fs->send_lock,
@@ -1217,7 +1217,7 @@ noinline ssize_t ferry_stream_recv(struct socket *sock, struct msghdr *msg,
 		ferry_recv_extras(sk, msg, &rx.last);
 	}
 	if (unlikely(rx.scm.pid))
-		scm_recv(sock, msg, &rx.scm, flags);
+		ferry_scm_recv(sock, msg, &rx.scm, flags);
 	ferry_debug(sk, "receive", rx.copied ? rx.copied : rx.err);
 	return rx.copied ? rx.copied : rx.err;
 }

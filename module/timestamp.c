@@ -102,6 +102,7 @@ void ferry_txstamp_queued(struct sock *sk, struct sock *to,
 		memcpy(&offender->sa, &addr->sa, addr->len);
 	}
 	skb_shinfo(buf->txstamp)->tskey = key;
+	ferry_txstamp_mark(buf->txstamp, buf->txflags);
 	if (buf->txflags & SOF_TIMESTAMPING_TX_SCHED)
 		__skb_tstamp_tx(buf->txstamp, NULL, NULL, sk, SCM_TSTAMP_SCHED);
 	if (buf->txflags & SOF_TIMESTAMPING_TX_SOFTWARE)

@@ -35,7 +35,7 @@ int ferry_zerocopy_send(struct socket *sock, struct msghdr *msg, size_t len,
 	struct ubuf_info *uarg;
 	int ret;
 
-	uarg = msg_zerocopy_realloc(sock->sk, len, NULL);
+	uarg = ferry_zerocopy_alloc(sock->sk, len);
 	if (!uarg)
 		return -ENOBUFS;
 	uarg_to_msgzc(uarg)->len = 0;

@@ -105,6 +105,21 @@ static bool is_cred(const struct ucred *cred, pid_t pid, uid_t uid, gid_t gid)
 	return false;
 }
 
+/* SO_PASSCRED or SO_PASSSEC as AF_FERRY tells it on every kernel. */
+static int get_pass(int fd, int option)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	if (ft_getint(fd, SO_DOMAIN) != AF_FERRY)
+		return ft_getint(fd, option);
+	if (getsockopt(fd, SOL_FERRY, option == SO_PASSCRED ? FERRY_PASSCRED :
+							      FERRY_PASSSEC,
+		       &value, &len))
+		return -1;
+	return value;
+}
+
 /* Credentials of messages. */
 
 TEST_F(creds, O21_with_every_message)
@@ -113,7 +128,7 @@ TEST_F(creds, O21_with_every_message)
 	char buf[8];
 	int i;
 
-	EXPECT_EQ(1, ft_getint(self->b, SO_PASSCRED));
+	EXPECT_EQ(1, get_pass(self->b, SO_PASSCRED));
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(1, send(self->a, "x", 1, 0));
 		EXPECT_EQ(1, pass_recv(self->b, buf, 8, &pass,
@@ -132,6 +147,30 @@ TEST_F(creds, O21_with_every_message)
 	ASSERT_EQ(1, send(self->b, "x", 1, 0));
 	EXPECT_EQ(1, pass_recv(self->a, buf, 8, &pass, 0));
 	EXPECT_EQ(0, pass.creds);
+}
+
+TEST_F(creds, O21_by_the_option_of_the_family)
+{
+	struct pass pass;
+	char buf[8];
+	int value;
+
+	if (variant->kind.domain != AF_FERRY)
+		SKIP(return, "is AF_FERRY's own");
+	for (value = 0; value < 2; value++) {
+		ASSERT_EQ(0, setsockopt(self->b, SOL_FERRY, FERRY_PASSCRED, &value,
+					sizeof(value)));
+		EXPECT_EQ(value, get_pass(self->b, SO_PASSCRED));
+		EXPECT_EQ(0, get_pass(self->b, SO_PASSSEC));
+		if (ft_kernel_before(6, 16)) {
+			EXPECT_EQ(value, ft_getint(self->b, SO_PASSCRED));
+		} else {
+			EXPECT_ERR(EOPNOTSUPP, ft_getint(self->b, SO_PASSCRED));
+		}
+		ASSERT_EQ(1, send(self->a, "x", 1, 0));
+		EXPECT_EQ(1, pass_recv(self->b, buf, 8, &pass, 0));
+		EXPECT_EQ(value, pass.creds);
+	}
 }
 
 TEST_F(creds, O21_asked_for_after_the_send)
@@ -418,8 +457,8 @@ TEST_F(creds, O21_inherited_by_accept)
 	ASSERT_EQ(1, send(a, "x", 1, 0));
 	b = accept(listener, NULL, NULL);
 	ASSERT_LE(0, b);
-	EXPECT_EQ(1, ft_getint(b, SO_PASSCRED));
-	EXPECT_EQ(1, ft_getint(b, SO_PASSSEC));
+	EXPECT_EQ(1, get_pass(b, SO_PASSCRED));
+	EXPECT_EQ(1, get_pass(b, SO_PASSSEC));
 	EXPECT_EQ(1, pass_recv(b, buf, 8, &pass, 0));
 	EXPECT_EQ(1, pass.creds);
 	EXPECT_TRUE(is_cred(&pass.cred, getpid(), getuid(), getgid()));
@@ -718,9 +757,9 @@ TEST_F(creds, O22_passsec)
 	struct pass pass;
 	char buf[8];
 
-	EXPECT_EQ(0, ft_getint(self->b, SO_PASSSEC));
+	EXPECT_EQ(0, get_pass(self->b, SO_PASSSEC));
 	ASSERT_EQ(0, ft_setint(self->b, SO_PASSSEC, 1));
-	EXPECT_EQ(1, ft_getint(self->b, SO_PASSSEC));
+	EXPECT_EQ(1, get_pass(self->b, SO_PASSSEC));
 	ASSERT_EQ(1, send(self->a, "x", 1, 0));
 	EXPECT_EQ(1, pass_recv(self->b, buf, 8, &pass, 0));
 	EXPECT_EQ(1, pass.creds);

@@ -586,6 +586,8 @@ static const struct {
 	{ SOL_FERRY, FERRY_BROADCAST_POLICY, sizeof(int) },
 	{ SOL_FERRY, FERRY_REUSEPORT, sizeof(int) },
 	{ SOL_FERRY, FERRY_ZEROCOPY, sizeof(int) },
+	{ SOL_FERRY, FERRY_PASSCRED, sizeof(int) },
+	{ SOL_FERRY, FERRY_PASSSEC, sizeof(int) },
 	{ SOL_FERRY, FERRY_INFO, sizeof(struct ferry_info), false, true },
 };
 

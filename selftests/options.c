@@ -547,10 +547,25 @@ static int as_rcvpriority(struct here *h, int v, int *value)
 	return no_rcvpriority() ? ENOPROTOOPT : 0;
 }
 
-static int is_passpidfd(struct here *h, int *value)
+/* From 6.16 on the core reads these of the families it names only. */
+static int is_passing(struct here *h, int *value)
 {
 	*value = 0;
-	return ft_kernel_before(6, 5) ? ENOPROTOOPT : 0;
+	return h->kind->domain == AF_FERRY && !ft_kernel_before(6, 16) ?
+	       EOPNOTSUPP : 0;
+}
+
+static int as_passing(struct here *h, int v, int *value)
+{
+	int unread = is_passing(h, value);
+
+	*value = unread ? ANY : !!v;
+	return 0;
+}
+
+static int is_passpidfd(struct here *h, int *value)
+{
+	return ft_kernel_before(6, 5) ? ENOPROTOOPT : is_passing(h, value);
 }
 
 static int as_passpidfd(struct here *h, int v, int *value)
@@ -919,8 +934,8 @@ OPTION(O17_keepalive, SO_KEEPALIVE, is_0, as_bool)
 OPTION(O18_linger, SO_LINGER, CHECK_SIZE(check_linger, sizeof(struct linger)))
 OPTION(O19_mark, SO_MARK, is_0, as_int)
 OPTION(O20_oobinline, SO_OOBINLINE, is_0, as_bool)
-LOCAL(O21_passcred, SO_PASSCRED, is_0, as_bool)
-LOCAL(O22_passsec, SO_PASSSEC, is_0, as_bool)
+LOCAL(O21_passcred, SO_PASSCRED, is_passing, as_passing)
+LOCAL(O22_passsec, SO_PASSSEC, is_passing, as_passing)
 OPTION(O23_peek_off, SO_PEEK_OFF, is_no_offset, as_offset)
 OPTION(O24_peercred, SO_PEERCRED, CHECK_SIZE(check_bytes, 12))
 OPTION(O25_peersec, SO_PEERSEC, CHECK(check_peersec))
@@ -965,6 +980,8 @@ OWN(X01_passrights, FERRY_PASSRIGHTS, is_1, as_bool)
 OWN(O09_broadcast_policy, FERRY_BROADCAST_POLICY, is_0, as_0_or_1)
 OWN(O35_ferry_reuseport, FERRY_REUSEPORT, is_0, as_bool)
 OWN(O46_ferry_zerocopy, FERRY_ZEROCOPY, is_0, as_0_or_1)
+OWN(O21_ferry_passcred, FERRY_PASSCRED, is_0, as_bool)
+OWN(O22_ferry_passsec, FERRY_PASSSEC, is_0, as_bool)
 OWN(P05_ferry_info, FERRY_INFO, CHECK_SIZE(check_bytes, sizeof(struct ferry_info)))
 
 /* What an accepted socket has from its listener. TCP takes all, as it clones it. */

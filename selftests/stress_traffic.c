@@ -163,6 +163,8 @@ static void flip(struct flow *flow, unsigned int *random)
 		{ SOL_SOCKET, SO_INCOMING_CPU, 0, 1 },
 		{ SOL_SOCKET, SO_SELECT_ERR_QUEUE, 0, 1 },
 		{ SOL_FERRY, FERRY_ZEROCOPY, 0, 1 },
+		{ SOL_FERRY, FERRY_PASSCRED, 0, 1 },
+		{ SOL_FERRY, FERRY_PASSSEC, 0, 1 },
 		{ SOL_FERRY, FERRY_PASSRIGHTS, 0, 1 },
 		{ SOL_FERRY, FERRY_BROADCAST_POLICY, 0, 1 },
 	};

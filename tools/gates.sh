@@ -16,8 +16,8 @@ all_gates=(style shellcheck checkpatch kernel-doc w1 sparse clang cocci)
 checkpatch_exceptions()
 {
 	cat <<-'END'
-	module/compat\.h LINUX_VERSION_CODE the one file where kernel versions may be told apart
-	module/compat\.h CONSTANT_COMPARISON KERNEL_VERSION() looks like a constant on the left to it
+	module/compat(-scm)?\.h LINUX_VERSION_CODE the files where kernel versions may be told apart
+	module/compat(-scm)?\.h CONSTANT_COMPARISON KERNEL_VERSION() looks like a constant on the left to it
 	module/ferry\.h UNCOMMENTED_DEFINITION the kernel-doc comment above the structure describes the lock
 	module/trace\.h TRACE_EVENT_.* fields and prints of a trace event are laid out in columns
 	module/trace\.h OPEN_ENDED_LINE|CODE_INDENT|SPACING|PARENTHESIS_ALIGNMENT TP_STRUCT__entry and kin are lists, not calls
@@ -47,7 +47,7 @@ usage()
 	cat <<-END
 	usage: gates.sh [GATE...]
 
-	style        SPDX lines, version tests only in compat.h, no left-over marks
+	style        SPDX lines, version tests only in compat*.h, no left-over marks
 	shellcheck   every shell script
 	checkpatch   checkpatch.pl --strict on C sources, but for reasoned exceptions
 	kernel-doc   kernel-doc comments of module/ and uapi/
@@ -147,27 +147,33 @@ release_of()
 # A copy is built, so that a gate neither uses nor leaves objects.
 copy_module()
 {
-	rm -rf "$work/module"
-	mkdir -p "$work/module"
-	cp -r "$top/Kbuild" "$top/module" "$top/uapi" "$work/module/"
-	find "$work/module" \( -name '*.o' -o -name '*.cmd' -o -name '*.ko' \) -delete
+	rm -rf "$1"
+	mkdir -p "$1"
+	cp -r "$top/Kbuild" "$top/module" "$top/uapi" "$1/"
+	find "$1" \( -name '*.o' -o -name '*.cmd' -o -name '*.ko' \) -delete
 }
 
 # build_quietly NAME KDIR PATTERN MAKE-ARGUMENTS...: lines that match PATTERN
 # and lie in the module are what the gate objects to.
 build_quietly()
 {
-	local name=$1 kdir=$2 pattern=$3 log=$work/log
+	local name=$1 kdir=$2 pattern=$3 log=$work/log copy=$work/module in_tree=() tree
 
 	shift 3
-	copy_module
-	if make -C "$kdir" M="$work/module" -j"$(nproc)" "$@" modules > "$log" 2>&1; then
+	# The kernel of another Debian: built in there, which has only the checkout.
+	if tree=$("$top/tools/debian-tree.sh" path) && [[ $kdir == "$tree"/* ]]; then
+		in_tree=("$top/tools/debian-tree.sh" run)
+		kdir=${kdir#"$tree"}
+		copy=$top/build/gates
+	fi
+	copy_module "$copy"
+	if "${in_tree[@]}" make -C "$kdir" M="$copy" -j"$(nproc)" "$@" modules > "$log" 2>&1; then
 		# A warning in a header of the kernel is not ours; one that only
 		# our code provokes names our file in the lines before.
-		grep -E "$pattern" "$log" | grep -F "$work/module" |
-			sed "s,$work/module/,," | sort -u > "$work/found" || true
+		grep -E "$pattern" "$log" | grep -F "$copy" |
+			sed "s,$copy/,," | sort -u > "$work/found" || true
 	else
-		grep -E 'error|warning|\*\*\*' "$log" | sed "s,$work/module/,," |
+		grep -E 'error|warning|\*\*\*' "$log" | sed "s,$copy/,," |
 			head -40 > "$work/found" || tail -20 "$log" > "$work/found"
 	fi
 	verdict "$name" "$work/found"
@@ -183,7 +189,7 @@ gate_style()
 		head -3 "$top/$file" | grep -q 'SPDX-License-Identifier' ||
 			echo "$file: no SPDX-License-Identifier" >> "$found"
 	done
-	sources 'module/*.c' 'module/*.h' | grep -v '^module/compat\.h$' |
+	sources 'module/*.c' 'module/*.h' | grep -v '^module/compat\(-scm\)\?\.h$' |
 	while read -r file; do
 		(cd "$top" && grep -nHE 'LINUX_VERSION_CODE|KERNEL_VERSION\(' "$file") >> "$found" || true
 	done

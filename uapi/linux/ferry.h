@@ -59,12 +59,15 @@ struct sockaddr_ferry {
 #define FERRY_INFO		4	/* struct ferry_info, read only */
 
 /*
- * SO_REUSEPORT and SO_ZEROCOPY (int) under the family's own level: before 6.7
- * the core refuses both at SOL_SOCKET outside INET. Elsewhere they are the same
- * options; reading goes by SOL_SOCKET as well.
+ * Options of SOL_SOCKET (int) under the family's own level, where the core lets
+ * no module have them: before 6.7 it refuses to set the first two outside INET,
+ * from 6.16 on to read the others outside the families it names. Elsewhere they
+ * are the same options.
  */
 #define FERRY_REUSEPORT		6
 #define FERRY_ZEROCOPY		7
+#define FERRY_PASSCRED		8
+#define FERRY_PASSSEC		9
 
 /*
  * Control message of level SOL_FERRY that comes with MSG_ERRQUEUE: a struct
