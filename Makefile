@@ -21,6 +21,14 @@ RUNNING := $(shell uname -r)
 RELEASE := $(if $(wildcard /lib/modules/$(RUNNING)/build),$(RUNNING),$(firstword $(shell $(VM) kernels)))
 endif
 BUILDDIR := /lib/modules/$(RELEASE)/build
+# What builds for the kernel of another Debian is in the tree with that only.
+ifeq ($(wildcard $(BUILDDIR)/Makefile),)
+ifneq ($(RELEASE),)
+ifeq ($(RELEASE),$(shell tools/debian-tree.sh kernel))
+IN_TREE := tools/debian-tree.sh run
+endif
+endif
+endif
 endif
 
 # The kernel that run and shell boot: the one named, else the newest stock one.
@@ -41,6 +49,10 @@ BENCH_ARGS ?=
 
 ## Build
 .PHONY: module
+ifdef IN_TREE
+module:
+	+@$(IN_TREE) $(MAKE) --no-print-directory module KERNELRELEASE='$(RELEASE)' $(KBUILD)
+else
 module:			## build ferry.ko for the running kernel (KERNELRELEASE=..., KDIR=...; W=1, C=2, V=1)
 	@[ -n '$(RELEASE)' ] || { echo "No kernel to build for; try: make setup"; exit 1; }
 	@[ -e '$(BUILDDIR)/Makefile' ] || { echo "No headers in $(BUILDDIR); try: make setup"; exit 1; }
@@ -49,6 +61,7 @@ module:			## build ferry.ko for the running kernel (KERNELRELEASE=..., KDIR=...;
 	@mkdir -p '$(DIR)'
 	+@flock '$(DIR)/.lock' $(MAKE) --no-print-directory build-locked \
 		RELEASE='$(RELEASE)' BUILDDIR='$(BUILDDIR)' $(KBUILD)
+endif
 
 # Links to the sources, so that objects land in build/ and not beside them.
 .PHONY: build-locked
@@ -60,7 +73,7 @@ build-locked:
 
 .PHONY: modules_install
 modules_install: module	## install it for that kernel, as root (INSTALL_MOD_PATH=...)
-	+@$(MAKE) --no-print-directory -C '$(BUILDDIR)' M='$(CURDIR)/$(DIR)' \
+	+@$(IN_TREE) $(MAKE) --no-print-directory -C '$(BUILDDIR)' M='$(CURDIR)/$(DIR)' \
 		INSTALL_MOD_PATH='$(MODROOT)' CONFIG_MODULE_SIG_ALL= modules_install
 	@$(INDEX)
 
@@ -101,8 +114,8 @@ shell:			## a prompt in the machine with the module loaded (KERNELRELEASE=...)
 	@$(VM) shell --kernel '$(VMKERNEL)' $(VM_ARGS)
 
 .PHONY: check
-check:			## build, sparse and all selftests on Linux 6.12 and 6.1 and a debug kernel
-	@tools/setup.sh base check debug
+check:			## build, sparse and all selftests on Linux 7, 6.12, 6.1 and a debug kernel
+	@tools/setup.sh base check next debug
 	@tools/check.sh
 
 STRESS_SECONDS ?= 600

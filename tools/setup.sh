@@ -4,7 +4,7 @@
 # Install the Debian packages that a part of the project needs, and unpack the
 # few files of the kernel source that it uses. Does nothing when all is there.
 #
-# usage: setup.sh [base | check | debug | rt | bench]...    (base)
+# usage: setup.sh [base | check | next | debug | rt | bench]...    (base)
 
 set -euo pipefail
 
@@ -31,6 +31,9 @@ packages() {
 	check) # make check: selftests (32-bit ones too) and static checks
 		printf '%s\n' sparse shellcheck python3 procps linux-source-6.12 gcc-multilib
 		;;
+	next) # make check: a newer kernel than this Debian has, see debian-tree.sh
+		printf '%s\n' debootstrap debian-archive-keyring
+		;;
 	debug) # make check-debug and its kin: build kernels, measure coverage
 		printf '%s\n' linux-source-6.12 flex bison bc libelf-dev libssl-dev cpio rsync \
 			pahole clang lld llvm coccinelle lcov
@@ -42,7 +45,7 @@ packages() {
 	bench) # make bench: the plot
 		printf '%s\n' gnuplot-nox python3 libjson-c-dev pkg-config
 		;;
-	*) die "usage: setup.sh [base | check | debug | rt | bench]..." ;;
+	*) die "usage: setup.sh [base | check | next | debug | rt | bench]..." ;;
 	esac
 }
 
@@ -83,12 +86,12 @@ install() {
 
 # Both kernels with the headers of the same release.
 check_kernels() {
-	local release
+	local series release
 
-	for release in $("$top/tools/vm/vm" kernels); do
-		[ -e "/lib/modules/$release/build/Makefile" ] || return 1
+	for series in 6.12 6.1; do
+		release=$("$top/tools/vm/vm" kernels | grep -F "$series.") &&
+			[ -e "/lib/modules/$release/build/Makefile" ] || return 1
 	done
-	[ "$("$top/tools/vm/vm" kernels | wc -l)" = 2 ]
 }
 
 # The kselftest library and the source checkers, kept by version of the package.
@@ -134,6 +137,9 @@ for group; do
 		;;
 	check)
 		unpack_source
+		;;
+	next)
+		"$top/tools/debian-tree.sh" update
 		;;
 	esac
 done

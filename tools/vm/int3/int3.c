@@ -7,19 +7,30 @@
  * when an interrupt has reached every processor. QEMU's emulation with several
  * threads can run a translation that has the breakpoint even later, and the kernel
  * dies of one that nobody has set. Loaded before the second processor starts.
+ *
+ * Where there is a breakpoint, it may have been set again since the kernel looked
+ * whose it is: it is asked again, not for ever.
  */
+#include <linux/atomic.h>
 #include <linux/kdebug.h>
 #include <linux/module.h>
 #include <linux/ptrace.h>
 #include <asm/text-patching.h>
+
+#define ASK_AGAIN	1000
+
+static atomic_t asked;
 
 static int int3_late(struct notifier_block *block, unsigned long event, void *data)
 {
 	struct pt_regs *regs = ((struct die_args *)data)->regs;
 	unsigned long at = regs->ip - INT3_INSN_SIZE;
 
-	if (event != DIE_INT3 || user_mode(regs) ||
-	    READ_ONCE(*(u8 *)at) == INT3_INSN_OPCODE)
+	if (event != DIE_INT3 || user_mode(regs))
+		return NOTIFY_DONE;
+	if (READ_ONCE(*(u8 *)at) != INT3_INSN_OPCODE)
+		atomic_set(&asked, 0);
+	else if (atomic_inc_return(&asked) > ASK_AGAIN)
 		return NOTIFY_DONE;
 	regs->ip = at;
 	return NOTIFY_STOP;
