@@ -203,14 +203,12 @@ static int ferry_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 	if (cmd == SIOCATMARK)
 		return put_user(ferry_urg_at_mark(sk), (int __user *)arg);
 
-	if (sk->sk_type == SOCK_STREAM) {
+	if (cmd == SIOCINQ) {
+		n = sk->sk_type == SOCK_STREAM ? ferry_stream_inq(sk) :
+						 ferry_record_next_len(sk);
+	} else if (sk->sk_type == SOCK_STREAM) {
 		if (ferry_connected(sk))
-			n = ferry_stream_queued(cmd == SIOCINQ ?
-						fs : ferry_sk(fs->peer));
-		if (cmd == SIOCINQ && unlikely(READ_ONCE(fs->urg_state)))
-			n = ferry_urg_inq(sk);
-	} else if (cmd == SIOCINQ) {
-		n = ferry_record_next_len(sk);
+			n = ferry_stream_queued(ferry_sk(fs->peer));
 	} else {
 		n = atomic_read(&fs->unread);
 	}

@@ -142,6 +142,14 @@ int ferry_cmsg_parse(struct socket *sock, struct msghdr *msg,
 		case SCM_CREDENTIALS:
 			err = ferry_cmsg_creds(sock, cmsg, from);
 			break;
+#ifdef SCM_TS_OPT_ID
+		case SCM_TS_OPT_ID:
+			/* Bytes are numbered by themselves. */
+			err = -EINVAL;
+			if (sock->sk->sk_type == SOCK_STREAM)
+				break;
+			fallthrough;
+#endif
 		default:
 			err = ferry_sock_cmsg(sock->sk, msg, cmsg, &sockc);
 		}
@@ -150,6 +158,7 @@ int ferry_cmsg_parse(struct socket *sock, struct msghdr *msg,
 	}
 	from->mark = sockc.mark;
 	from->tsflags = sockc.tsflags;
+	from->key = ferry_ts_opt_id(&sockc);
 	if (err)
 		ferry_cmsg_sent(from);
 	return err;
@@ -169,7 +178,7 @@ static void ferry_cmsg_describe(const struct ferry_buf *buf,
  * ferry_cmsg_take() - take over what a buffer carries
  * @buf: buffer that is being read for good
  * @msg: gets MSG_CTRUNC when its descriptors are lost for want of memory
- * @scm: for ferry_scm_recv(), filled in
+ * @scm: for ferry_cmsg_recv(), filled in
  *
  * Context: process, may sleep. The reader owns @buf, or holds recv_lock.
  */
@@ -190,7 +199,7 @@ void ferry_cmsg_take(struct ferry_buf *buf, struct msghdr *msg,
  * @buf: buffer that is peeked at
  * @rights: its descriptors, or NULL; the caller keeps them from going away
  * @msg: gets MSG_CTRUNC when there is no memory to share them
- * @scm: for ferry_scm_recv(), filled in
+ * @scm: for ferry_cmsg_recv(), filled in
  *
  * Context: process, may sleep.
  */

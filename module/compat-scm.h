@@ -82,14 +82,34 @@ static inline void ferry_set_passsec(struct socket *sock, bool on)
  * delivers them for AF_UNIX is not exported and reads AF_UNIX's socket.
  */
 static inline void ferry_scm_recv(struct socket *sock, struct msghdr *msg,
-				  struct scm_cookie *scm, int flags)
+				  struct scm_cookie *scm, int flags, bool notrunc)
 {
 	scm_recv(sock, msg, scm, flags);
 #ifdef SO_RIGHTS_NOTRUNC
 	if (scm->fp)
-		scm_detach_fds(msg, scm, false);
+		scm_detach_fds(msg, scm, notrunc);
 #endif
 }
+
+/*
+ * 6.13 lets a sender number its message for SOF_TIMESTAMPING_OPT_ID: this is said by
+ * a bit beside the flags of the message.
+ */
+#ifdef SOCKCM_FLAG_TS_OPT_ID
+#define FERRY_TS_OPT_ID		SOCKCM_FLAG_TS_OPT_ID
+
+static inline u32 ferry_ts_opt_id(const struct sockcm_cookie *sockc)
+{
+	return sockc->ts_opt_id;
+}
+#else
+#define FERRY_TS_OPT_ID		0U
+
+static inline u32 ferry_ts_opt_id(const struct sockcm_cookie *sockc)
+{
+	return 0;
+}
+#endif
 
 /*
  * The label of the running task as one number, or 0. 6.13 took away the direct way

@@ -108,7 +108,8 @@ struct ferry_rights {
  * @secid: its security label
  * @mark: SO_MARK of the message
  * @tsflags: its SO_TIMESTAMPING flags for this message
- * @key: byte stream: for SOF_TIMESTAMPING_OPT_ID, the number of the last byte
+ * @key: for SOF_TIMESTAMPING_OPT_ID, on a byte stream the number of the last byte, else
+ *	what SCM_TS_OPT_ID says
  *	queued
  * @last: byte stream: the last buffer queued, with a reference, when a stamp is
  *	wanted
@@ -268,6 +269,8 @@ enum ferry_urg {
  * @share: a child in a listener's queues: its user's share, or NULL; guarded by the
  *	listener's @lock
  * @labels: SO_PASSSEC is counted in ferry_passsec_used; guarded by lock_sock()
+ * @inq: SO_INQ
+ * @notrunc: SO_RIGHTS_NOTRUNC
  * @relay: DGRAM: this socket's entry in the @senders of its peer, or without one of
  *	whoever refused a datagram last; wakes those who poll it. Guarded by that
  *	queue's lock; made by the first use, its func guarded by @lock
@@ -362,6 +365,8 @@ struct ferry_sock {
 		struct ferry_share	*share;
 	};
 	u8			labels;
+	u8			inq;
+	u8			notrunc;
 };
 
 /*
@@ -673,6 +678,20 @@ void ferry_cmsg_peek(const struct ferry_buf *buf,
 		     const struct ferry_rights *rights, struct msghdr *msg,
 		     struct scm_cookie *scm);
 
+/**
+ * ferry_cmsg_recv() - give a receiver what ferry_cmsg_take() or _peek() found
+ * @sock: receiver
+ * @msg: where to
+ * @scm: what; empty afterwards
+ * @flags: the call's
+ */
+static inline void ferry_cmsg_recv(struct socket *sock, struct msghdr *msg,
+				   struct scm_cookie *scm, int flags)
+{
+	ferry_scm_recv(sock, msg, scm, flags,
+		       READ_ONCE(ferry_sk(sock->sk)->notrunc));
+}
+
 /* inflight.c */
 struct ferry_rights *ferry_rights_alloc(void);
 int ferry_rights_fget(struct ferry_rights *rights, int fd);
@@ -760,6 +779,7 @@ void ferry_txstamp_dropped(struct sock *sk, u32 tsflags, u32 key);
 void ferry_txstamp_read(struct ferry_buf *buf);
 void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
 		       const struct ferry_buf *buf);
+void ferry_recv_inq(struct ferry_sock *fs, struct msghdr *msg);
 int ferry_recv_errors(struct sock *sk, struct msghdr *msg, size_t len);
 
 /* zerocopy.c */
@@ -917,6 +937,29 @@ bool ferry_urg_dropped(struct ferry_sock *fs, size_t skip);
 long ferry_urg_ahead(struct ferry_sock *fs, size_t skip);
 void ferry_urg_passed(struct ferry_sock *fs);
 unsigned long ferry_urg_inq(struct sock *sk);
+
+/* ferry_stream_inq() - bytes that a read of a byte stream would give, for SIOCINQ */
+static inline int ferry_stream_inq(struct sock *sk)
+{
+	unsigned long n = 0;
+
+	if (unlikely(READ_ONCE(ferry_sk(sk)->urg_state)))
+		n = ferry_urg_inq(sk);
+	else if (ferry_connected(sk))
+		n = ferry_stream_queued(ferry_sk(sk));
+	return min_t(unsigned long, n, INT_MAX);
+}
+
+/* ferry_wants_inq() - does this receive tell how much is left? */
+static inline bool ferry_wants_inq(const struct ferry_sock *fs,
+				   const struct msghdr *msg)
+{
+#ifdef SO_INQ
+	if (READ_ONCE(fs->inq))
+		return true;
+#endif
+	return msg->msg_get_inq;
+}
 unsigned long ferry_urg_readable(const struct sock *sk);
 bool ferry_urg_at_mark(struct sock *sk);
 bool ferry_urg_pending(struct sock *sk);

@@ -466,6 +466,8 @@ again:
 			ferry_buf_put_list(first);
 			return ERR_PTR(-ENOMEM);
 		}
+		first->txflags |= from->tsflags & FERRY_TS_OPT_ID;
+		skb_shinfo(first->txstamp)->tskey = from->key;
 		refcount_add(first->txstamp->truesize, &sk->sk_wmem_alloc);
 	}
 	return first;
@@ -1105,7 +1107,7 @@ static int ferry_record_peekmsg(struct socket *sock, struct sock *peer,
 			struct scm_cookie scm = {};
 
 			ferry_cmsg_peek(view->first, view->rights, msg, &scm);
-			ferry_scm_recv(sock, msg, &scm, flags);
+			ferry_cmsg_recv(sock, msg, &scm, flags);
 		}
 		err = flags & MSG_TRUNC ? left : n;
 	} else {
@@ -1201,7 +1203,7 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 		struct scm_cookie scm = {};
 
 		ferry_cmsg_take(view.first, msg, &scm);
-		ferry_scm_recv(sock, msg, &scm, flags);
+		ferry_cmsg_recv(sock, msg, &scm, flags);
 	}
 	ferry_record_consume(sk, peer, view.first);
 	ferry_debug(sk, "receive", n);

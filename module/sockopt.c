@@ -80,10 +80,27 @@ static int ferry_set_family(struct socket *sock, int optname, sockptr_t optval,
 	return err;
 }
 
+/* As AF_UNIX's own: an int, and nothing but 0 or 1. */
+static int __maybe_unused ferry_set_0_or_1(u8 *to, sockptr_t optval,
+					   unsigned int optlen)
+{
+	int val;
+
+	if (optlen != sizeof(val))
+		return -EINVAL;
+	if (copy_from_sockptr(&val, optval, sizeof(val)))
+		return -EFAULT;
+	if (val < 0 || val > 1)
+		return -EINVAL;
+	WRITE_ONCE(*to, val);
+	return 0;
+}
+
 /* SOL_SOCKET: what the core refuses outside INET, and what follows from it. */
 static int ferry_set_socket(struct socket *sock, int optname, sockptr_t optval,
 			    unsigned int optlen)
 {
+	struct ferry_sock __maybe_unused *fs = ferry_sk(sock->sk);
 	int err;
 
 	switch (optname) {
@@ -91,6 +108,20 @@ static int ferry_set_socket(struct socket *sock, int optname, sockptr_t optval,
 		return ferry_set_family(sock, FERRY_REUSEPORT, optval, optlen);
 	case SO_ZEROCOPY:
 		return ferry_set_family(sock, FERRY_ZEROCOPY, optval, optlen);
+#ifdef SO_PASSRIGHTS
+	case SO_PASSRIGHTS:
+		return ferry_set_family(sock, FERRY_PASSRIGHTS, optval, optlen);
+#endif
+#ifdef SO_INQ
+	case SO_INQ:
+		if (sock->sk->sk_type != SOCK_STREAM)
+			return -ENOPROTOOPT;
+		return ferry_set_0_or_1(&fs->inq, optval, optlen);
+#endif
+#ifdef SO_RIGHTS_NOTRUNC
+	case SO_RIGHTS_NOTRUNC:
+		return ferry_set_0_or_1(&fs->notrunc, optval, optlen);
+#endif
 	case SO_PASSCRED:
 		return ferry_set_family(sock, FERRY_PASSCRED, optval, optlen);
 	case SO_PASSSEC:

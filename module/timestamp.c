@@ -110,7 +110,8 @@ void ferry_txstamp_queued(struct sock *sk, struct sock *to,
 }
 
 /**
- * ferry_txstamp_record() - the same for a record, which is counted
+ * ferry_txstamp_record() - the same for a record, which its sender has numbered or
+ * which is counted
  * @sk: sender
  * @to: receiver, or NULL when there are many
  * @first: the record
@@ -120,7 +121,9 @@ void ferry_txstamp_queued(struct sock *sk, struct sock *to,
 void ferry_txstamp_record(struct sock *sk, struct sock *to,
 			  struct ferry_buf *first)
 {
-	ferry_txstamp_queued(sk, to, first, ferry_txstamp_key(sk, 1));
+	ferry_txstamp_queued(sk, to, first, first->txflags & FERRY_TS_OPT_ID ?
+			     skb_shinfo(first->txstamp)->tskey :
+			     ferry_txstamp_key(sk, 1));
 }
 
 /**
@@ -196,6 +199,23 @@ void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
 		value = buf->mark;
 		put_cmsg(msg, SOL_SOCKET, SO_MARK, sizeof(value), &value);
 	}
+#endif
+}
+
+/**
+ * ferry_recv_inq() - tell a receiver how much is left
+ * @fs: receiver, a byte stream
+ * @msg: message; for SO_INQ and for the core
+ *
+ * Context: process, may sleep.
+ */
+void ferry_recv_inq(struct ferry_sock *fs, struct msghdr *msg)
+{
+	msg->msg_inq = ferry_stream_inq(&fs->sk);
+#ifdef SO_INQ
+	if (READ_ONCE(fs->inq))
+		put_cmsg(msg, SOL_SOCKET, SCM_INQ, sizeof(msg->msg_inq),
+			 &msg->msg_inq);
 #endif
 }
 
