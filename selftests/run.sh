@@ -96,6 +96,7 @@ passed=0
 failed=0
 skipped=0
 number=0
+times=()
 
 echo "KTAP version 1"
 echo "1..${#programs[@]}"
@@ -137,10 +138,13 @@ for program in "${programs[@]}"; do
 	echo "$result $number $name"
 	echo "# $p passed, $f failed, $s skipped in $((SECONDS - start)) s" \
 		"(status $status)"
+	times+=("$((SECONDS - start)) $name")
 	if [[ -n $logdir ]]; then
 		{ echo "# kernel $(uname -r)"; cat "$log"; } > "$logdir/$name.tap"
 	fi
 done
 
+echo "# the slowest, in seconds:" \
+	"$(printf '%s\n' "${times[@]}" | sort -rn | head -n 10 | paste -sd ,)"
 echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))
