@@ -235,7 +235,7 @@ static void ferry_leave_listener(struct ferry_sock *waiter,
 	lockdep_assert_held(&ferry_sk(listener)->lock);
 
 	/* Pairs with ferry_awaited(). */
-	smp_store_release(&waiter->listener, NULL);
+	smp_store_release(&waiter->awaited, NULL);
 	__sock_put(listener);
 }
 
@@ -380,7 +380,7 @@ again:
 		goto out_put;
 	}
 	fs->child = child;
-	WRITE_ONCE(fs->listener, listener);
+	WRITE_ONCE(fs->awaited, listener);
 	list_add_tail(&fs->node, &lfs->connect_queue);
 	ferry_set_state(sk, TCP_SYN_SENT);
 	spin_unlock(&lfs->lock);
@@ -822,7 +822,7 @@ static struct sock *ferry_awaited(struct sock *sk)
 
 	rcu_read_lock();
 	/* Pairs with ferry_leave_listener(). */
-	listener = smp_load_acquire(&ferry_sk(sk)->listener);
+	listener = smp_load_acquire(&ferry_sk(sk)->awaited);
 	if (listener && !refcount_inc_not_zero(&listener->sk_refcnt)) {
 		/* The reference of @sk was dropped. */
 		smp_acquire__after_ctrl_dep();

@@ -205,6 +205,18 @@ struct ferry_buf {
 };
 
 /**
+ * struct ferry_extras - what a receiver is told of a message, if it asked
+ * @stamp: when it was queued, or 0
+ * @drops: what the receiver had lost when it was
+ * @mark: sender's SO_MARK
+ */
+struct ferry_extras {
+	ktime_t			stamp;
+	u32			drops;
+	u32			mark;
+};
+
+/**
  * enum ferry_urg - what is known of the urgent byte
  * @FERRY_URG_NONE: there is none, or it lies behind
  * @FERRY_URG_VALID: it can be taken by MSG_OOB
@@ -227,11 +239,12 @@ enum ferry_urg {
  * @peer: the connected peer with a reference. On STREAM and SEQPACKET set once
  *	before the socket becomes TCP_ESTABLISHED and dropped by release; on DGRAM
  *	written under @lock, and until release under lock_sock() too, read under @lock
- * @listener: a socket that waits to be connected: the listener it waits for, with a
- *	reference; a child: its listener while @unaccepted. Guarded by that
- *	listener's @lock
+ * @listener: a child: its listener while @unaccepted, without a reference; guarded by
+ *	that listener's @lock
+ * @awaited: a socket that waits to be connected: the listener it waits for, with a
+ *	reference; guarded by that listener's @lock
  * @child: while waiting, in the place of the urgent byte: the peer made for this
- *	socket; guarded like @listener
+ *	socket; guarded like @awaited
  * @node: in the listener's @accept_queue (a child) or @connect_queue (a waiting
  *	socket); guarded by the listener's @lock
  * @accept_queue: listener, in the place of the urgent byte: children ready for
@@ -364,6 +377,7 @@ struct ferry_sock {
 		struct rb_root		shares;
 		struct ferry_share	*share;
 	};
+	struct sock		*awaited;
 	u8			labels;
 	u8			inq;
 	u8			notrunc;
@@ -778,7 +792,7 @@ void ferry_txstamp_record(struct sock *sk, struct sock *to,
 void ferry_txstamp_dropped(struct sock *sk, u32 tsflags, u32 key);
 void ferry_txstamp_read(struct ferry_buf *buf);
 void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
-		       const struct ferry_buf *buf);
+		       const struct ferry_extras *extras);
 void ferry_recv_inq(struct ferry_sock *fs, struct msghdr *msg);
 int ferry_recv_errors(struct sock *sk, struct msghdr *msg, size_t len);
 

@@ -388,9 +388,6 @@ static struct sock *ferry_listener_get(struct sock *sk)
 {
 	struct sock *listener;
 
-	/* Of other sockets @listener is something else. */
-	if (!READ_ONCE(ferry_sk(sk)->unaccepted))
-		return NULL;
 	rcu_read_lock();
 	listener = READ_ONCE(ferry_sk(sk)->listener);
 	if (listener && !refcount_inc_not_zero(&listener->sk_refcnt))

@@ -1084,8 +1084,15 @@ static inline void ferry_record_describe(struct socket *sock,
 {
 	if (unlikely(msg->msg_name))
 		msg->msg_namelen = ferry_addr_copy(msg->msg_name, first->from);
-	if (unlikely(ferry_wants_extras(sock->sk)))
-		ferry_recv_extras(sock->sk, msg, first);
+	if (unlikely(ferry_wants_extras(sock->sk))) {
+		struct ferry_extras extras = {
+			.stamp = first->stamp,
+			.drops = first->drops,
+			.mark = first->mark,
+		};
+
+		ferry_recv_extras(sock->sk, msg, &extras);
+	}
 	if (unlikely(first->msg_eor) &&
 	    (sock->type == SOCK_SEQPACKET || (first->eor && !first->len)))
 		msg->msg_flags |= MSG_EOR;

@@ -921,7 +921,7 @@ out:
  * @before: a peek: unread bytes before that buffer's
  * @locked: recv_lock is held
  * @err: why the receive ended
- * @last: of the last buffer, what ferry_recv_extras() tells
+ * @last: what is told of the last bytes
  * @scm: control messages
  */
 struct ferry_receive {
@@ -939,7 +939,7 @@ struct ferry_receive {
 	size_t			before;
 	bool			locked;
 	int			err;
-	struct ferry_buf	last;
+	struct ferry_extras	last;
 	struct scm_cookie	scm;
 };
 

@@ -179,24 +179,24 @@ static void ferry_recv_stamp(struct sock *sk, struct msghdr *msg, ktime_t stamp)
  * ferry_recv_extras() - control messages a receiver asked for by options
  * @sk: receiver
  * @msg: message
- * @buf: the last buffer of what was received
+ * @extras: what they say
  *
  * Context: process, may sleep.
  */
 void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
-		       const struct ferry_buf *buf)
+		       const struct ferry_extras *extras)
 {
 	u32 value;
 
 	if (ferry_stamped(sk) || sock_flag(sk, SOCK_RCVTSTAMP))
-		ferry_recv_stamp(sk, msg, buf->stamp);
-	if (sock_flag(sk, SOCK_RXQ_OVFL) && buf->drops) {
-		value = buf->drops;
+		ferry_recv_stamp(sk, msg, extras->stamp);
+	if (sock_flag(sk, SOCK_RXQ_OVFL) && extras->drops) {
+		value = extras->drops;
 		put_cmsg(msg, SOL_SOCKET, SO_RXQ_OVFL, sizeof(value), &value);
 	}
 #ifdef SO_RCVMARK
 	if (sock_flag(sk, SOCK_RCVMARK)) {
-		value = buf->mark;
+		value = extras->mark;
 		put_cmsg(msg, SOL_SOCKET, SO_MARK, sizeof(value), &value);
 	}
 #endif
