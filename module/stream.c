@@ -666,9 +666,11 @@ static noinline int ferry_stream_send(struct socket *sock, struct msghdr *msg,
 	if (unlikely(err))
 		return err;
 	peer = ferry_sk(sk)->peer;
-	if (unlikely(from.rights && READ_ONCE(ferry_sk(peer)->refuse_rights))) {
+	if (unlikely(from.rights &&
+		     (!len || READ_ONCE(ferry_sk(peer)->refuse_rights)))) {
 		ferry_cmsg_sent(&from);
-		return -EPERM;
+		/* They travel with a byte. */
+		return len ? -EPERM : -EINVAL;
 	}
 
 	sent = ferry_stream_send_all(sk, peer, &piece, len, urgent, &from,
