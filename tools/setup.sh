@@ -20,13 +20,21 @@ die() {
 	exit 1
 }
 
+# Debian 12 has 6.1 and 6.12, later releases have one kernel: the plain one.
+kernels=(linux-@-amd64)
+rt_kernels=(linux-@-rt-amd64)
+# shellcheck source=/dev/null
+if [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = bookworm ]; then
+	kernels+=(linux-@-6.12-amd64)
+	rt_kernels+=(linux-@-6.12-rt-amd64)
+fi
+
 # The packages of a group, one a line.
 packages() {
 	case $1 in
 	base) # make run: compile the module, boot the stock kernels, talk
 		printf '%s\n' make gcc libc6-dev kmod xz-utils zstd busybox-static qemu-system-x86 \
-			perl socat linux-image-6.12-amd64 linux-headers-6.12-amd64 \
-			linux-image-amd64 linux-headers-amd64
+			perl socat "${kernels[@]/@/image}" "${kernels[@]/@/headers}"
 		;;
 	check) # make check: selftests (32-bit ones too) and static checks
 		printf '%s\n' sparse shellcheck python3 procps linux-source-6.12 gcc-multilib
@@ -39,8 +47,7 @@ packages() {
 			pahole clang lld llvm coccinelle lcov
 		;;
 	rt) # make check-rt: both kernels with PREEMPT_RT
-		printf '%s\n' linux-image-6.12-rt-amd64 linux-headers-6.12-rt-amd64 \
-			linux-image-rt-amd64 linux-headers-rt-amd64
+		printf '%s\n' "${rt_kernels[@]/@/image}" "${rt_kernels[@]/@/headers}"
 		;;
 	bench) # make bench: the plot
 		printf '%s\n' gnuplot-nox python3 libjson-c-dev pkg-config
@@ -81,17 +88,19 @@ install() {
 	as_root apt-get "${lock[@]}" -qq update
 	as_root env "${settings[@]}" apt-get "${lock[@]}" -o Dpkg::Use-Pty=0 -qq -y \
 		--no-install-recommends install "$@" ||
-		die "apt-get failed; the kernels come from bookworm-security, is it in sources.list?"
+		die "apt-get failed; Debian 12's 6.12 comes from bookworm-security, is it in sources.list?"
 }
 
-# Both kernels with the headers of the same release.
+# As many as there should be, with the headers of the same release.
 check_kernels() {
-	local series release
+	local release found=0
 
-	for series in 6.12 6.1; do
-		release=$("$top/tools/vm/vm" kernels | grep -F "$series.") &&
-			[ -e "/lib/modules/$release/build/Makefile" ] || return 1
-	done
+	while read -r release; do
+		[ -e "/boot/vmlinuz-$release" ] || continue
+		[ -e "/lib/modules/$release/build/Makefile" ] || return 1
+		found=$((found + 1))
+	done < <("$top/tools/vm/vm" kernels)
+	((found >= ${#kernels[@]}))
 }
 
 # The kselftest library and the source checkers, kept by version of the package.
@@ -133,7 +142,7 @@ for group; do
 			mapfile -t wanted < <(packages base)
 			install "${wanted[@]}"
 		fi
-		check_kernels || die "no kernels 6.12 and 6.1 with headers of the same release"
+		check_kernels || die "no ${kernels[*]/@/image} with headers of the same release"
 		;;
 	check)
 		unpack_source
