@@ -19,8 +19,6 @@
  * EOPNOTSUPP for it, and no module can mend that.
  */
 #ifdef SO_PASSRIGHTS
-#define FERRY_PASSES_OWN	true
-
 /* ferry_cmsg_wanted() - does the receiver want to know who sent each message? */
 static inline bool ferry_cmsg_wanted(const struct socket *sock)
 {
@@ -49,8 +47,6 @@ static inline void ferry_set_passsec(struct socket *sock, bool on)
 	sock->sk->sk_scm_security = on;
 }
 #else
-#define FERRY_PASSES_OWN	false
-
 static inline bool ferry_cmsg_wanted(const struct socket *sock)
 {
 	return READ_ONCE(sock->flags) & (BIT(SOCK_PASSCRED) | BIT(SOCK_PASSSEC));
