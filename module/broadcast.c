@@ -141,9 +141,16 @@ static bool ferry_broadcast_lost(struct sock *to)
 	return true;
 }
 
-static bool ferry_broadcast_room(const struct sock *to)
+/* Has @to room for @first, which its filter may have cut? */
+static bool ferry_broadcast_room(const struct sock *to,
+				 const struct ferry_buf *first)
 {
-	return atomic_read(&to->sk_rmem_alloc) < READ_ONCE(to->sk_rcvbuf);
+	u32 len = 0;
+
+	for (; first; first = first->next)
+		len += first->len;
+	return atomic_read(&to->sk_rmem_alloc) < READ_ONCE(to->sk_rcvbuf) &&
+	       ferry_queue_fits(to, len);
 }
 
 /* What @to gets to see of @first: NULL without room or memory, or -EPERM. */
@@ -154,7 +161,7 @@ static struct ferry_buf *ferry_broadcast_copy(struct sock *sk, struct sock *to,
 	int err;
 
 	/* Before a filter is given work. */
-	if (!ferry_broadcast_room(to))
+	if (!ferry_broadcast_room(to, first))
 		return NULL;
 	copy = ferry_broadcast_share(first);
 	if (!copy || likely(!rcu_access_pointer(to->sk_filter)))
@@ -182,7 +189,7 @@ static void ferry_broadcast_one(struct sock *sk, struct sock *to,
 
 	spin_lock(&tfs->lock);
 	if (likely(ferry_broadcast_wanted(to, sk))) {
-		queued = copy && ferry_broadcast_room(to);
+		queued = copy && ferry_broadcast_room(to, copy);
 		if (queued) {
 			ferry_record_link(to, copy);
 			tfs->cut_off = 0;

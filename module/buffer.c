@@ -17,26 +17,77 @@
 #include "ferry.h"
 
 /*
- * Objects sizes. A cache with a constructor keeps the free pointer behind the
- * object, 8 bytes; with it 1, 3, 7 and 28 objects fill eight pages. The second
- * holds a record of 1 KiB and not a byte more, the third one of a page, the last
- * is a byte stream's step.
+ * Object sizes. A cache with a constructor keeps the free pointer behind the
+ * object, 8 bytes; with it 1, 2, 3, 4, 7, 8, 15, 28, 44 and 128 objects fill eight
+ * pages. None takes more for a record than AF_UNIX does. 1,160 bytes hold a record
+ * of 1 KiB and not a byte more, 4,672 one of a page.
+ *
+ * Byte streams, whose buffers are filled again and again, have the @coarse ones
+ * alone; the last is their step.
  */
 static const struct {
 	const char	*name;
 	unsigned int	size;
+	bool		coarse;
 } ferry_buf_classes[] = {
-	{ "ferry_buf_248",	248 },
-	{ "ferry_buf_1160",	1160 },
-	{ "ferry_buf_4672",	4672 },
-	{ "ferry_buf_10912",	10912 },
-	{ "ferry_buf_32760",	32760 },
+	{ "ferry_buf_248",	248,	true },
+	{ "ferry_buf_736",	736 },
+	{ "ferry_buf_1160",	1160,	true },
+	{ "ferry_buf_2176",	2176 },
+	{ "ferry_buf_4088",	4088 },
+	{ "ferry_buf_4672",	4672,	true },
+	{ "ferry_buf_8184",	8184 },
+	{ "ferry_buf_10912",	10912,	true },
+	{ "ferry_buf_16376",	16376 },
+	{ "ferry_buf_32760",	32760,	true },
 };
+
+/* What a buffer of some of the classes holds. */
+#define FERRY_BUF_HOLDS(size)	((size) - sizeof(struct ferry_buf))
+#define FERRY_BUF_THIRD		FERRY_BUF_HOLDS(10912)
+#define FERRY_BUF_HALF		FERRY_BUF_HOLDS(16376)
 
 static struct kmem_cache *ferry_buf_caches[ARRAY_SIZE(ferry_buf_classes)];
 
 static void ferry_buf_ctor(void *obj)
 {
+}
+
+/*
+ * The smallest class whose objects hold @size bytes, or the largest of at most @max;
+ * the first if there is none.
+ */
+static unsigned int ferry_buf_class(const struct sock *sk, size_t size, size_t max)
+{
+	bool coarse = sk->sk_type == SOCK_STREAM;
+	unsigned int i, class = 0;
+
+	for (i = 0; i < ARRAY_SIZE(ferry_buf_classes); i++) {
+		if (coarse && !ferry_buf_classes[i].coarse)
+			continue;
+		if (unlikely(ferry_buf_classes[i].size > max))
+			break;
+		class = i;
+		if (size <= ferry_buf_classes[i].size)
+			break;
+	}
+	return class;
+}
+
+/**
+ * ferry_buf_portion() - how much of a record is to go to its next buffer
+ * @len: bytes of the record that have none yet
+ *
+ * What would leave much of a buffer of the largest class empty goes to one of half
+ * its size, and the rest to another.
+ *
+ * Return: what to ask ferry_buf_alloc() for.
+ */
+size_t ferry_buf_portion(size_t len)
+{
+	if (likely(len <= FERRY_BUF_HALF) || len > FERRY_BUF_HALF + FERRY_BUF_THIRD)
+		return len;
+	return FERRY_BUF_HALF;
 }
 
 /**
@@ -53,15 +104,8 @@ static void ferry_buf_ctor(void *obj)
  */
 struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want, size_t max)
 {
+	unsigned int i = ferry_buf_class(sk, want + sizeof(struct ferry_buf), max);
 	struct ferry_buf *buf;
-	unsigned int i;
-
-	want += sizeof(*buf);
-	for (i = 0; i < ARRAY_SIZE(ferry_buf_classes) - 1; i++)
-		if (want <= ferry_buf_classes[i].size)
-			break;
-	while (unlikely(ferry_buf_classes[i].size > max) && i)
-		i--;
 
 	buf = kmem_cache_alloc(ferry_buf_caches[i], sk->sk_allocation);
 	if (!buf)
@@ -130,15 +174,12 @@ static void ferry_buf_uncharge(struct ferry_buf *buf)
 {
 	struct sock *sk = buf->sk;
 
-	if (likely(buf->to)) {
+	if (likely(buf->to))
 		atomic_sub(buf->truesize, &buf->to->sk_rmem_alloc);
-		if (!sk)
-			return;
-		if (sk->sk_type != SOCK_STREAM)
-			atomic_sub(buf->len, &ferry_sk(sk)->unread);
-	} else if (!ferry_buf_charged(buf)) {
+	if (!ferry_buf_charged(buf))
 		return;
-	}
+	if (sk->sk_type != SOCK_STREAM)
+		atomic_sub(buf->len, &ferry_sk(sk)->unread);
 	/* sk_free() gives back the last byte, and the socket if it was its last. */
 	WARN_ON_ONCE(refcount_sub_and_test(buf->truesize - 1,
 					   &sk->sk_wmem_alloc));
@@ -168,6 +209,7 @@ void ferry_buf_disown(struct ferry_buf *first)
 	for (buf = first; buf; buf = buf->next) {
 		if (ferry_buf_borrows_pid(buf))
 			get_pid(buf->pid);
+		atomic_sub(buf->len, &ferry_sk(sk)->unread);
 		buf->sk = NULL;
 		WARN_ON_ONCE(refcount_sub_and_test(buf->truesize,
 						   &sk->sk_wmem_alloc));

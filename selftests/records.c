@@ -732,6 +732,179 @@ TEST_F(ferry_record, N01_half_of_a_buffer_is_payload)
 		ASSERT_TRUE(record_next(self->b, i, 4096));
 }
 
+/*
+ * How many records of @len bytes one direction takes, and the other one then; with
+ * buffers set to @value, or the default ones. The SO_SNDBUF that holds is in @limit.
+ */
+static int capacity(int domain, size_t len, int value, ssize_t *limit)
+{
+	struct ft_kind kind = { domain, SOCK_SEQPACKET, FT_PAIR };
+	int a, b, n = -1;
+
+	if (ft_pair(&kind, &a, &b))
+		return -1;
+	if (value && (ft_setint(a, SO_SNDBUF, value) ||
+		      ft_setint(b, SO_RCVBUF, value)))
+		goto out;
+	*limit = ft_getint(a, SO_SNDBUF);
+	n = record_fill(a, len);
+	if (!ft_send_all(b, 0, len, len))
+		n = -1;
+out:
+	ft_close(&a);
+	ft_close(&b);
+	return n;
+}
+
+/* Nine tenths of what AF_UNIX takes, but never more than the limit, as that may. */
+static void no_less(struct __test_metadata *_metadata, int value)
+{
+	static const int sizes[] = {
+		1, 9, 100, 112, 113, 192, 193, 500, 600, 601, 705, 1000, 1024, 1025,
+		1500, 1728, 1729, 2000, 2040, 2041, 3000, 3776, 3777, 3952, 3953,
+		4096, 4536, 4537, 4600, 7872, 8048, 8049, 8192, 9000, 10776, 10777,
+		11000, 16064, 16240, 16241, 16384, 20000, 20161, 24000, 24257, 27016,
+		27017, 28352, 30000, 32448, 32624, 32625, 32768, 40000, 50000, 59641,
+		65536, 100000, 150000,
+	};
+	size_t i;
+
+	FT_NEED(AF_FERRY, SOCK_SEQPACKET);
+	FT_NEED(AF_UNIX, SOCK_SEQPACKET);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		int theirs, ours, least;
+		ssize_t limit;
+
+		theirs = capacity(AF_UNIX, sizes[i], value, &limit);
+		/* A record of AF_UNIX leaves 32 bytes of the buffer. */
+		if (sizes[i] > limit - 32)
+			break;
+		ASSERT_LT(0, theirs);
+		ours = capacity(AF_FERRY, sizes[i], value, &limit);
+		least = (theirs * 9 + 9) / 10;
+		if (least > limit / sizes[i])
+			least = limit / sizes[i];
+		EXPECT_LE(least, ours) {
+			TH_LOG("limit %zd, records of %d bytes: %d, AF_UNIX %d",
+			       limit, sizes[i], ours, theirs);
+		}
+	}
+}
+
+TEST(N01_no_less_than_af_unix)
+{
+	no_less(_metadata, 0);
+}
+
+TEST(N01_no_less_than_af_unix_in_small_buffers)
+{
+	no_less(_metadata, 4096);
+	no_less(_metadata, 10000);
+	no_less(_metadata, 32768);
+}
+
+/*
+ * Whatever the records' size and the limit, what is sent without waiting is never more
+ * than the limit, whichever end has it. One that is alone is taken in any case.
+ */
+static void never_more(struct __test_metadata *_metadata, int a, int b, int limited,
+		       int option)
+{
+	static const int sizes[] = {
+		1, 100, 1000, 1025, 2000, 4096, 4600, 9000, 11000, 16384, 20000,
+		32768, 65536, 100000,
+	};
+	static const int limits[] = { 0, 5000, 10000, 32768, 100000 };
+	size_t i, k;
+	int n, at;
+
+	for (i = 0; i < ARRAY_SIZE(limits); i++) {
+		ASSERT_EQ(0, ft_setint(limited, option, limits[i]));
+		for (k = 0; k < ARRAY_SIZE(sizes); k++) {
+			int limit = ft_getint(limited, option);
+
+			if (sizes[k] > ft_getint(a, SO_SNDBUF))
+				break;
+			n = record_fill(a, sizes[k]);
+			EXPECT_LT(0, n);
+			EXPECT_GE(limit > sizes[k] ? limit : sizes[k],
+				  n * sizes[k]) {
+				TH_LOG("limit %d, records of %d", limit, sizes[k]);
+			}
+			for (at = 0; at < n; at++)
+				ASSERT_TRUE(record_next(b, at, sizes[k]));
+		}
+	}
+}
+
+TEST_F(ferry_record, O28_unread_never_exceeds_the_limit)
+{
+	never_more(_metadata, self->a, self->b, self->b, SO_RCVBUF);
+}
+
+TEST_F(ferry_record, O38_unread_never_exceeds_the_limit)
+{
+	never_more(_metadata, self->a, self->b, self->a, SO_SNDBUF);
+}
+
+/*
+ * Half of the buffer is free, but a record of 60,000 bytes had no room beside three of
+ * 15,000: POLLOUT comes when it has, and so does a call that waits.
+ */
+static void refused(struct __test_metadata *_metadata, int a, int b, int limited,
+		    int option)
+{
+	struct ft_call wait = {
+		.fn = ft_do_poll, .fd = a, .events = POLLOUT,
+		.timeout_ms = FT_LONG_MS,
+	};
+	struct ft_call call = { .fn = ft_do_send, .fd = a, .len = 90000 };
+	int i;
+
+	call.buf = malloc(call.len);
+	ASSERT_NE(NULL, call.buf);
+	ft_pattern(call.buf, 0, call.len);
+	ASSERT_EQ(0, ft_setint(limited, option, 50000));
+	for (i = 0; i < 3; i++)
+		ASSERT_TRUE(ft_send_all(a, i, 15000, 15000));
+	EXPECT_EQ(POLLOUT, ft_poll(a, POLLOUT, 0));
+	EXPECT_ERR(EAGAIN, send(a, call.buf, 60000, MSG_DONTWAIT));
+	EXPECT_EQ(0, ft_poll(a, POLLOUT, 0));
+	ASSERT_EQ(0, ft_start(&wait));
+	ASSERT_TRUE(ft_blocked(&wait));
+	ASSERT_TRUE(record_next(b, 0, 15000));
+	ft_join(&wait);
+	EXPECT_EQ(POLLOUT, wait.revents);
+	ASSERT_EQ(60000, send(a, call.buf, 60000, MSG_DONTWAIT));
+
+	ASSERT_EQ(0, ft_start(&call));
+	ASSERT_TRUE(ft_blocked(&call));
+	ASSERT_TRUE(record_next(b, 1, 15000));
+	ASSERT_TRUE(ft_blocked(&call));
+	ASSERT_TRUE(record_next(b, 2, 15000));
+	ASSERT_TRUE(ft_blocked(&call));
+	ASSERT_TRUE(record_next(b, 0, 60000));
+	ft_join(&call);
+	EXPECT_EQ(call.len, call.ret);
+	ASSERT_TRUE(record_next(b, 0, call.len));
+	/* One that was refused, and not sent again, is in nobody's way for long. */
+	ASSERT_TRUE(ft_send_all(a, 0, 20000, 20000));
+	EXPECT_ERR(EAGAIN, send(a, call.buf, call.len, MSG_DONTWAIT));
+	EXPECT_EQ(1, send(a, "x", 1, MSG_DONTWAIT));
+	EXPECT_EQ(POLLOUT, ft_poll(a, POLLOUT, 0));
+	free(call.buf);
+}
+
+TEST_F(ferry_record, O28_pollout_when_there_is_room_for_what_was_refused)
+{
+	refused(_metadata, self->a, self->b, self->b, SO_RCVBUF);
+}
+
+TEST_F(ferry_record, O38_pollout_when_there_is_room_for_what_was_refused)
+{
+	refused(_metadata, self->a, self->b, self->a, SO_SNDBUF);
+}
+
 TEST_F(local_record, O33_send_timeout)
 {
 	int64_t start;
