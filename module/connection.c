@@ -570,17 +570,15 @@ out:
 	return err;
 }
 
-/* The place of the listener's queues is that of the urgent byte again. */
+/* The place of the listener's queues is free for what else lies there, all zero. */
 static void ferry_unlisten(struct ferry_sock *fs)
 {
+	static_assert(offsetofend(struct ferry_sock, zerocopy_calls) <=
+		      offsetofend(struct ferry_sock, connect_queue));
 	lockdep_assert_held(&fs->lock);
 
-	fs->urg_at = 0;
-	fs->urg_drop = 0;
-	fs->urg_byte = 0;
-	fs->missed = 0;
-	atomic_set(&fs->zerocopy_calls, 0);
-	WRITE_ONCE(fs->urg_state, FERRY_URG_NONE);
+	memset(&fs->accept_queue, 0, sizeof(fs->accept_queue));
+	memset(&fs->connect_queue, 0, sizeof(fs->connect_queue));
 }
 
 /**

@@ -386,9 +386,6 @@ struct ferry_sock {
 	u8			labels;
 	u8			inq;
 	u8			notrunc;
-	u8			labels;
-	u8			inq;
-	u8			notrunc;
 };
 
 /*
@@ -1013,7 +1010,7 @@ int ferry_broadcast(struct sock *sk, const struct sockaddr_ferry *sa, int len,
 
 /* poll.c */
 bool ferry_readable(struct sock *sk, const struct sock *peer);
-bool ferry_nospace(struct sock *sk, struct sock *peer);
+bool ferry_ask_space(struct sock *sk, struct sock *peer);
 void ferry_wake_reader(struct sock *sk);
 void ferry_wake_next(struct sock *sk);
 void ferry_wake_stream(struct sock *sk, struct sock *peer);
@@ -1169,7 +1166,7 @@ static inline bool ferry_writable(const struct sock *sk, const struct sock *peer
 
 /*
  * Is there anybody to tell of what was queued at @sk? To be called after a full
- * barrier, which pairs with ferry_await() and ferry_poll(): they see the data or we
+ * barrier, which pairs with ferry_ask_data() and ferry_poll(): they see the data or we
  * them.
  */
 static inline bool ferry_watched(const struct sock *sk)
@@ -1181,7 +1178,7 @@ static inline bool ferry_watched(const struct sock *sk)
 }
 
 /* A reader in the wait queue of @sk is about to look for data a last time. */
-static inline void ferry_await(struct sock *sk)
+static inline void ferry_ask_data(struct sock *sk)
 {
 	WRITE_ONCE(ferry_sk(sk)->waiting, 1);
 	/* Pairs with ferry_watched(). */
@@ -1207,7 +1204,7 @@ static inline void ferry_stream_ready(struct sock *sk, struct sock *peer)
  */
 static inline void ferry_record_ready(struct sock *sk)
 {
-	/* Pairs with ferry_await() and ferry_poll(). */
+	/* Pairs with ferry_ask_data() and ferry_poll(). */
 	smp_mb();
 	if (unlikely(ferry_watched(sk)))
 		ferry_wake_reader(sk);
@@ -1222,7 +1219,7 @@ static inline void ferry_record_ready(struct sock *sk)
  */
 static inline void ferry_write_space(struct sock *sk, struct sock *peer)
 {
-	/* Pairs with ferry_nospace(): either it sees the room or we see it. */
+	/* Pairs with ferry_ask_space(): either it sees the room or we see it. */
 	smp_mb();
 	if (unlikely(READ_ONCE(ferry_sk(sk)->nospace)))
 		ferry_wake_writer(sk, peer);

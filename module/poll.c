@@ -115,13 +115,13 @@ void ferry_wake_writer(struct sock *sk, struct sock *peer)
 }
 
 /**
- * ferry_nospace() - @sk is about to wait for room
+ * ferry_ask_space() - @sk is about to wait for room
  * @sk: sender
  * @peer: receiver, or NULL as for ferry_writable()
  *
  * Return: true if there is none, and @sk will be woken.
  */
-bool ferry_nospace(struct sock *sk, struct sock *peer)
+bool ferry_ask_space(struct sock *sk, struct sock *peer)
 {
 	bool dgram = sk->sk_type == SOCK_DGRAM;
 
@@ -284,13 +284,13 @@ static bool ferry_dgram_writable(struct sock *sk)
 	bool writable;
 
 	if (!to)
-		return !ferry_nospace(sk, NULL);
+		return !ferry_ask_space(sk, NULL);
 
 	writable = ferry_writable(sk, to);
 	if (!writable) {
 		ferry_relay_start(sk, to);
 		/* A receiver that takes no more wakes nobody: sending tells. */
-		writable = !ferry_nospace(sk, to) || ferry_send_closed(sk, to);
+		writable = !ferry_ask_space(sk, to) || ferry_send_closed(sk, to);
 	}
 	sock_put(to);
 	return writable;
@@ -326,7 +326,7 @@ static __poll_t ferry_poll_connected(struct sock *sk, struct sock *peer)
 	if (in_closed && out_closed)
 		mask |= EPOLLHUP;
 
-	if (out_closed || ferry_writable(sk, peer) || !ferry_nospace(sk, peer))
+	if (out_closed || ferry_writable(sk, peer) || !ferry_ask_space(sk, peer))
 		mask |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 	return mask;
 }

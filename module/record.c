@@ -403,7 +403,7 @@ static bool ferry_record_may_send(const struct ferry_wait *wait)
 		WRITE_ONCE(ferry_sk(to)->full, 1);
 	if (!wait->in_hand)
 		ferry_record_needs(sk, wait->len);
-	room = !ferry_nospace(sk, to);
+	room = !ferry_ask_space(sk, to);
 	if (wait->in_hand)
 		room = (room || ferry_receiver_room(to, 2)) &&
 		       ferry_queue_fits(to, wait->len);
@@ -471,7 +471,7 @@ static void ferry_record_refused(struct sock *sk, struct sock *to,
 	ferry_record_needs(sk, len);
 	if (!ferry_connects(sk))
 		ferry_relay_start(sk, to);
-	if (!ferry_nospace(sk, to))
+	if (!ferry_ask_space(sk, to))
 		ferry_wake_writer(sk, to);
 }
 
@@ -1013,7 +1013,7 @@ static __always_inline int ferry_record_copy(const struct ferry_view *view,
 static bool ferry_record_settled(struct sock *sk, struct sock *peer,
 				 unsigned long seen)
 {
-	ferry_await(sk);
+	ferry_ask_data(sk);
 	return READ_ONCE(ferry_sk(sk)->written) != seen ||
 	       READ_ONCE(sk->sk_err) ||
 	       (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
@@ -1047,7 +1047,7 @@ static int ferry_record_sleep(struct sock *sk, struct sock *peer,
 	finish_wait(wq, &wait);
 	/* Who queued before the wake-up is seen; who queues later tells by itself. */
 	if (!peek && waitqueue_active(wq))
-		ferry_await(sk);
+		ferry_ask_data(sk);
 	return err;
 }
 

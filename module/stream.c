@@ -481,11 +481,11 @@ static int ferry_stream_wait_room(struct sock *sk, struct sock *peer,
 
 	if (!*timeo) {
 		/* A poll after EAGAIN is told when there is room again. */
-		return ferry_nospace(sk, peer) ? -EAGAIN : 0;
+		return ferry_ask_space(sk, peer) ? -EAGAIN : 0;
 	}
 
 	left = wait_event_interruptible_timeout(*sk_sleep(sk),
-						!ferry_nospace(sk, peer) ||
+						!ferry_ask_space(sk, peer) ||
 						ferry_stream_ended(ferry_sk(peer)) ||
 						READ_ONCE(sk->sk_err),
 						*timeo);
@@ -811,7 +811,7 @@ static bool ferry_stream_more(const struct ferry_sock *fs, unsigned long at)
 /* The same, and who sends more wakes the reader. */
 static bool ferry_stream_await(struct ferry_sock *fs, unsigned long at)
 {
-	ferry_await(&fs->sk);
+	ferry_ask_data(&fs->sk);
 	return ferry_stream_more(fs, at);
 }
 
