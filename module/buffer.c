@@ -22,25 +22,26 @@
  * pages. None takes more for a record than AF_UNIX does. 1,160 bytes hold a record
  * of 1 KiB and not a byte more, 4,672 one of a page.
  *
- * Byte streams, whose buffers are filled again and again, have the @coarse ones
+ * Byte streams, whose buffers are filled again and again, have the coarse ones
  * alone; the last is their step.
  */
 static const struct {
 	const char	*name;
 	unsigned int	size;
-	bool		coarse;
 } ferry_buf_classes[] = {
-	{ "ferry_buf_248",	248,	true },
+	{ "ferry_buf_248",	248 },
 	{ "ferry_buf_736",	736 },
-	{ "ferry_buf_1160",	1160,	true },
+	{ "ferry_buf_1160",	1160 },
 	{ "ferry_buf_2176",	2176 },
 	{ "ferry_buf_4088",	4088 },
-	{ "ferry_buf_4672",	4672,	true },
+	{ "ferry_buf_4672",	4672 },
 	{ "ferry_buf_8184",	8184 },
-	{ "ferry_buf_10912",	10912,	true },
+	{ "ferry_buf_10912",	10912 },
 	{ "ferry_buf_16376",	16376 },
-	{ "ferry_buf_32760",	32760,	true },
+	{ "ferry_buf_32760",	32760 },
 };
+
+static const u8 ferry_buf_coarse[] = { 0, 2, 5, 7, 9 };
 
 /* What a buffer of some of the classes holds. */
 #define FERRY_BUF_HOLDS(size)	((size) - sizeof(struct ferry_buf))
@@ -53,25 +54,28 @@ static void ferry_buf_ctor(void *obj)
 {
 }
 
-/*
- * The smallest class whose objects hold @size bytes, or the largest of at most @max;
- * the first if there is none.
- */
-static unsigned int ferry_buf_class(const struct sock *sk, size_t size, size_t max)
+/* The smallest class whose objects hold @size bytes, or the largest. */
+static unsigned int ferry_buf_class(size_t size)
 {
-	bool coarse = sk->sk_type == SOCK_STREAM;
-	unsigned int i, class = 0;
+	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(ferry_buf_classes); i++) {
-		if (coarse && !ferry_buf_classes[i].coarse)
-			continue;
-		if (unlikely(ferry_buf_classes[i].size > max))
-			break;
-		class = i;
+	for (i = 0; i < ARRAY_SIZE(ferry_buf_classes) - 1; i++)
 		if (size <= ferry_buf_classes[i].size)
 			break;
-	}
-	return class;
+	return i;
+}
+
+/* As above, of a byte stream's; smaller if it is more than @max bytes, as far as can be. */
+static unsigned int ferry_buf_stream_class(size_t size, size_t max)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ferry_buf_coarse) - 1; i++)
+		if (size <= ferry_buf_classes[ferry_buf_coarse[i]].size)
+			break;
+	while (unlikely(ferry_buf_classes[ferry_buf_coarse[i]].size > max) && i)
+		i--;
+	return ferry_buf_coarse[i];
 }
 
 /**
@@ -94,7 +98,7 @@ size_t ferry_buf_portion(size_t len)
  * ferry_buf_alloc() - make an empty buffer
  * @sk: the sender that asks
  * @want: bytes it would like to fit
- * @max: more memory it may not take, if there is a class so small
+ * @max: a byte stream: more memory it may not take, if there is a class so small
  *
  * The buffer holds @want bytes, or as many as the largest class does that may be.
  * It belongs to the caller, with one reference, and is charged to nobody.
@@ -104,9 +108,12 @@ size_t ferry_buf_portion(size_t len)
  */
 struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want, size_t max)
 {
-	unsigned int i = ferry_buf_class(sk, want + sizeof(struct ferry_buf), max);
 	struct ferry_buf *buf;
+	unsigned int i;
 
+	want += sizeof(*buf);
+	i = sk->sk_type == SOCK_STREAM ? ferry_buf_stream_class(want, max) :
+					 ferry_buf_class(want);
 	buf = kmem_cache_alloc(ferry_buf_caches[i], sk->sk_allocation);
 	if (!buf)
 		return NULL;
@@ -174,10 +181,13 @@ static void ferry_buf_uncharge(struct ferry_buf *buf)
 {
 	struct sock *sk = buf->sk;
 
-	if (likely(buf->to))
+	if (likely(buf->to)) {
 		atomic_sub(buf->truesize, &buf->to->sk_rmem_alloc);
-	if (!ferry_buf_charged(buf))
+		if (!sk)
+			return;
+	} else if (!ferry_buf_charged(buf)) {
 		return;
+	}
 	if (sk->sk_type != SOCK_STREAM)
 		atomic_sub(buf->len, &ferry_sk(sk)->unread);
 	/* sk_free() gives back the last byte, and the socket if it was its last. */

@@ -396,7 +396,6 @@ static void ferry_record_needs(struct sock *sk, u32 len)
 static bool ferry_record_may_send(const struct ferry_wait *wait)
 {
 	struct sock *sk = wait->sk, *to = wait->to;
-
 	bool room;
 
 	if (to && !ferry_connects(sk))
