@@ -988,6 +988,7 @@ static inline bool ferry_wants_inq(const struct ferry_sock *fs,
 #endif
 	return msg->msg_get_inq;
 }
+
 unsigned long ferry_urg_readable(const struct sock *sk);
 bool ferry_urg_at_mark(struct sock *sk);
 bool ferry_urg_pending(struct sock *sk);
