@@ -141,16 +141,9 @@ static bool ferry_broadcast_lost(struct sock *to)
 	return true;
 }
 
-/* Has @to room for @first, which its filter may have cut? */
-static bool ferry_broadcast_room(const struct sock *to,
-				 const struct ferry_buf *first)
+static bool ferry_broadcast_room(const struct sock *to)
 {
-	u32 len = 0;
-
-	for (; first; first = first->next)
-		len += first->len;
-	return atomic_read(&to->sk_rmem_alloc) < READ_ONCE(to->sk_rcvbuf) &&
-	       ferry_queue_fits(to, len);
+	return atomic_read(&to->sk_rmem_alloc) < READ_ONCE(to->sk_rcvbuf);
 }
 
 /* What @to gets to see of @first: NULL without room or memory, or -EPERM. */
@@ -161,7 +154,7 @@ static struct ferry_buf *ferry_broadcast_copy(struct sock *sk, struct sock *to,
 	int err;
 
 	/* Before a filter is given work. */
-	if (!ferry_broadcast_room(to, first))
+	if (!ferry_broadcast_room(to))
 		return NULL;
 	copy = ferry_broadcast_share(first);
 	if (!copy || likely(!rcu_access_pointer(to->sk_filter)))
@@ -189,7 +182,7 @@ static void ferry_broadcast_one(struct sock *sk, struct sock *to,
 
 	spin_lock(&tfs->lock);
 	if (likely(ferry_broadcast_wanted(to, sk))) {
-		queued = copy && ferry_broadcast_room(to, copy);
+		queued = copy && ferry_broadcast_room(to);
 		if (queued) {
 			ferry_record_link(to, copy);
 			tfs->cut_off = 0;

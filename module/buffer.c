@@ -17,36 +17,21 @@
 #include "ferry.h"
 
 /*
- * Object sizes. A cache with a constructor keeps the free pointer behind the
- * object, 8 bytes; with it 1, 2, 3, 4, 7, 8, 15, 28, 44 and 128 objects fill eight
- * pages. None takes more for a record than AF_UNIX does. 1,160 bytes hold a record
- * of 1 KiB and not a byte more, 4,672 one of a page.
- *
- * Byte streams, whose buffers are filled again and again, have the coarse ones
- * alone; the last is their step.
+ * Objects sizes. A cache with a constructor keeps the free pointer behind the
+ * object, 8 bytes; with it 1, 3, 7 and 28 objects fill eight pages. The second
+ * holds a record of 1 KiB and not a byte more, the third one of a page, the last
+ * is a byte stream's step.
  */
 static const struct {
 	const char	*name;
 	unsigned int	size;
 } ferry_buf_classes[] = {
 	{ "ferry_buf_248",	248 },
-	{ "ferry_buf_736",	736 },
 	{ "ferry_buf_1160",	1160 },
-	{ "ferry_buf_2176",	2176 },
-	{ "ferry_buf_4088",	4088 },
 	{ "ferry_buf_4672",	4672 },
-	{ "ferry_buf_8184",	8184 },
 	{ "ferry_buf_10912",	10912 },
-	{ "ferry_buf_16376",	16376 },
 	{ "ferry_buf_32760",	32760 },
 };
-
-static const u8 ferry_buf_coarse[] = { 0, 2, 5, 7, 9 };
-
-/* What a buffer of some of the classes holds. */
-#define FERRY_BUF_HOLDS(size)	((size) - sizeof(struct ferry_buf))
-#define FERRY_BUF_THIRD		FERRY_BUF_HOLDS(10912)
-#define FERRY_BUF_HALF		FERRY_BUF_HOLDS(16376)
 
 static struct kmem_cache *ferry_buf_caches[ARRAY_SIZE(ferry_buf_classes)];
 
@@ -54,51 +39,11 @@ static void ferry_buf_ctor(void *obj)
 {
 }
 
-/* The smallest class whose objects hold @size bytes, or the largest. */
-static unsigned int ferry_buf_class(size_t size)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(ferry_buf_classes) - 1; i++)
-		if (size <= ferry_buf_classes[i].size)
-			break;
-	return i;
-}
-
-/* As above, of a byte stream's; smaller if it is more than @max bytes, as far as can be. */
-static unsigned int ferry_buf_stream_class(size_t size, size_t max)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(ferry_buf_coarse) - 1; i++)
-		if (size <= ferry_buf_classes[ferry_buf_coarse[i]].size)
-			break;
-	while (unlikely(ferry_buf_classes[ferry_buf_coarse[i]].size > max) && i)
-		i--;
-	return ferry_buf_coarse[i];
-}
-
-/**
- * ferry_buf_portion() - how much of a record is to go to its next buffer
- * @len: bytes of the record that have none yet
- *
- * What would leave much of a buffer of the largest class empty goes to one of half
- * its size, and the rest to another.
- *
- * Return: what to ask ferry_buf_alloc() for.
- */
-size_t ferry_buf_portion(size_t len)
-{
-	if (likely(len <= FERRY_BUF_HALF) || len > FERRY_BUF_HALF + FERRY_BUF_THIRD)
-		return len;
-	return FERRY_BUF_HALF;
-}
-
 /**
  * ferry_buf_alloc() - make an empty buffer
  * @sk: the sender that asks
  * @want: bytes it would like to fit
- * @max: a byte stream: more memory it may not take, if there is a class so small
+ * @max: more memory it may not take, if there is a class so small
  *
  * The buffer holds @want bytes, or as many as the largest class does that may be.
  * It belongs to the caller, with one reference, and is charged to nobody.
@@ -112,8 +57,12 @@ struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want, size_t max)
 	unsigned int i;
 
 	want += sizeof(*buf);
-	i = sk->sk_type == SOCK_STREAM ? ferry_buf_stream_class(want, max) :
-					 ferry_buf_class(want);
+	for (i = 0; i < ARRAY_SIZE(ferry_buf_classes) - 1; i++)
+		if (want <= ferry_buf_classes[i].size)
+			break;
+	while (unlikely(ferry_buf_classes[i].size > max) && i)
+		i--;
+
 	buf = kmem_cache_alloc(ferry_buf_caches[i], sk->sk_allocation);
 	if (!buf)
 		return NULL;
@@ -185,11 +134,11 @@ static void ferry_buf_uncharge(struct ferry_buf *buf)
 		atomic_sub(buf->truesize, &buf->to->sk_rmem_alloc);
 		if (!sk)
 			return;
+		if (sk->sk_type != SOCK_STREAM)
+			atomic_sub(buf->len, &ferry_sk(sk)->unread);
 	} else if (!ferry_buf_charged(buf)) {
 		return;
 	}
-	if (sk->sk_type != SOCK_STREAM)
-		atomic_sub(buf->len, &ferry_sk(sk)->unread);
 	/* sk_free() gives back the last byte, and the socket if it was its last. */
 	WARN_ON_ONCE(refcount_sub_and_test(buf->truesize - 1,
 					   &sk->sk_wmem_alloc));
@@ -219,7 +168,6 @@ void ferry_buf_disown(struct ferry_buf *first)
 	for (buf = first; buf; buf = buf->next) {
 		if (ferry_buf_borrows_pid(buf))
 			get_pid(buf->pid);
-		atomic_sub(buf->len, &ferry_sk(sk)->unread);
 		buf->sk = NULL;
 		WARN_ON_ONCE(refcount_sub_and_test(buf->truesize,
 						   &sk->sk_wmem_alloc));

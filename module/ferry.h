@@ -257,10 +257,7 @@ enum ferry_urg {
  * @connect_queue: listener: sockets that wait for a place; guarded by @lock
  * @vertex: what inflight.c knows of the socket, or NULL; set once
  * @place: where in the list of all sockets, never changes; see socklist.c
- * @unread: records: bytes sent and not yet read, with those that blocked calls hold
- * @queued: records, in the place of the urgent byte: bytes in the queue; written
- *	under @lock
- * @refused: records: bytes of the largest that found no room since the last that did
+ * @unread: records: bytes sent and not yet read
  * @zerocopy_calls: sends with MSG_ZEROCOPY that succeeded
  * @lock: guards the queue's links, @dead and the listener's queues
  * @dead: released; nothing may be queued any more. Guarded by @lock
@@ -344,7 +341,6 @@ struct ferry_sock {
 		struct sock			*child;
 		struct {
 			struct sock		*relay_at;
-			u32			queued;
 			u8			cut_off;
 		};
 	};
@@ -382,7 +378,6 @@ struct ferry_sock {
 		struct ferry_share	*share;
 	};
 	struct sock		*awaited;
-	u32			refused;
 	u8			labels;
 	u8			inq;
 	u8			notrunc;
@@ -640,7 +635,6 @@ static inline size_t ferry_buf_copy_to(const struct ferry_buf *buf, size_t off,
 }
 
 /* buffer.c */
-size_t ferry_buf_portion(size_t len);
 struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want, size_t max);
 struct ferry_buf *ferry_buf_share(struct ferry_buf *buf);
 void ferry_buf_disown(struct ferry_buf *first);
@@ -683,14 +677,6 @@ static inline void ferry_buf_charge(struct ferry_buf *buf, struct sock *to)
 static inline bool ferry_buf_charged(const struct ferry_buf *buf)
 {
 	return buf->sk && (buf->to || buf->sk->sk_type != SOCK_STREAM);
-}
-
-/* ferry_buf_cut() - a buffer of a record, in no queue, is to hold @len bytes, not more */
-static inline void ferry_buf_cut(struct ferry_buf *buf, u32 len)
-{
-	if (buf->sk)
-		atomic_sub(buf->len - len, &ferry_sk(buf->sk)->unread);
-	buf->len = len;
 }
 
 /* cmsg.c */
@@ -1091,40 +1077,6 @@ static inline bool ferry_has_room(const struct sock *sk, const struct sock *peer
 	return ferry_sender_room(sk, peer, 1) && ferry_receiver_room(peer, 1);
 }
 
-/*
- * ferry_payload_fits() - do @len more bytes beside @unread stay within @limit? A record
- * alone always fits.
- */
-static inline bool ferry_payload_fits(u32 unread, u32 len, int limit)
-{
-	return !unread || (u64)unread + len <= limit;
-}
-
-/* ferry_queue_fits() - may a record of @len bytes be queued at @to, for its payload? */
-static inline bool ferry_queue_fits(const struct sock *to, u32 len)
-{
-	return ferry_payload_fits(READ_ONCE(ferry_sk(to)->queued), len,
-				  READ_ONCE(to->sk_rcvbuf));
-}
-
-/**
- * ferry_record_fits() - would both limits hold with one record more?
- * @sk: sender
- * @peer: receiver, or NULL to ask for the sender's limit only
- * @len: the record's bytes, which @sk has not counted yet
- *
- * Unread payload never exceeds a limit; for memory see ferry_has_room().
- *
- * Return: true if so.
- */
-static inline bool ferry_record_fits(const struct sock *sk,
-				     const struct sock *peer, u32 len)
-{
-	return ferry_payload_fits(atomic_read(&ferry_sk(sk)->unread), len,
-				  READ_ONCE(sk->sk_sndbuf)) &&
-	       (!peer || ferry_queue_fits(peer, len));
-}
-
 /* ferry_stream_limit() - how many bytes may @sk have unread at @peer? */
 static inline size_t ferry_stream_limit(const struct sock *sk,
 					const struct sock *peer)
@@ -1150,7 +1102,7 @@ static inline size_t ferry_stream_whole(const struct sock *sk,
  *
  * Half of both buffers is free, so that a sender which outruns its reader is
  * woken once for many buffers, and any message that a byte stream queues whole has
- * room, or the record that was refused; or nothing is left that could be read.
+ * room; or nothing is left that could be read.
  *
  * Return: true if so.
  */
@@ -1159,9 +1111,8 @@ static inline bool ferry_writable(const struct sock *sk, const struct sock *peer
 	if (!ferry_sender_room(sk, peer, 2) ||
 	    (peer && !ferry_receiver_room(peer, 2)))
 		return false;
-	if (sk->sk_type != SOCK_STREAM)
-		return ferry_record_fits(sk, peer, READ_ONCE(ferry_sk(sk)->refused));
-	return ferry_stream_unread(peer) + ferry_stream_whole(sk, peer) <=
+	return sk->sk_type != SOCK_STREAM ||
+	       ferry_stream_unread(peer) + ferry_stream_whole(sk, peer) <=
 	       ferry_stream_limit(sk, peer);
 }
 

@@ -53,7 +53,7 @@ static void ferry_record_trim(struct ferry_buf *buf, u32 len)
 		len -= buf->len;
 		buf = buf->next;
 	}
-	ferry_buf_cut(buf, len);
+	buf->len = len;
 	if (!buf->eor) {
 		buf->eor = 1;
 		ferry_buf_put_list(buf->next);

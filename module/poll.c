@@ -137,8 +137,7 @@ bool ferry_ask_space(struct sock *sk, struct sock *peer)
 		 * A datagram's receiver tells of its room itself. If that is what
 		 * lacks, own memory that is given back is no news.
 		 */
-		if (ferry_sender_room(sk, peer, 2) &&
-		    ferry_record_fits(sk, NULL, READ_ONCE(ferry_sk(sk)->refused)))
+		if (ferry_sender_room(sk, peer, 2))
 			return true;
 		WRITE_ONCE(ferry_sk(sk)->nospace, 1);
 		/* As above. */

@@ -22,29 +22,21 @@
 /* No bound on what is charged to the sender. */
 #define FERRY_NO_LIMIT	INT_MAX
 
-/* Give back what was charged, and counted as unread, for what is in no buffer. */
-static void ferry_record_uncharge(struct sock *sk, u32 bytes, u32 len)
+/* Give back what was charged for bytes that are in no buffer. */
+static void ferry_record_uncharge(struct sock *sk, u32 bytes)
 {
-	atomic_sub(len, &ferry_sk(sk)->unread);
 	WARN_ON_ONCE(refcount_sub_and_test(bytes, &sk->sk_wmem_alloc));
 	/* Others may have found no room because of it. */
 	ferry_write_space(sk, ferry_connects(sk) ? ferry_sk(sk)->peer : NULL);
 }
 
-/*
- * Charge @bytes of memory to the sender of a record of @len bytes, if there is room
- * for it.
- */
-static inline bool ferry_record_charge(struct sock *sk, u32 bytes, u32 len,
-				       int limit)
+/* Charge @bytes of memory to the sender of a record, if there is room for it. */
+static inline bool ferry_record_charge(struct sock *sk, u32 bytes, int limit)
 {
-	u32 unread = atomic_add_return(len, &ferry_sk(sk)->unread);
-
 	refcount_add(bytes, &sk->sk_wmem_alloc);
-	if (likely(sk_wmem_alloc_get(sk) - (int)bytes < limit &&
-		   ferry_payload_fits(unread - len, len, limit)))
+	if (likely(sk_wmem_alloc_get(sk) - (int)bytes < limit))
 		return true;
-	ferry_record_uncharge(sk, bytes, len);
+	ferry_record_uncharge(sk, bytes);
 	return false;
 }
 
@@ -56,26 +48,23 @@ static inline bool ferry_record_charge(struct sock *sk, u32 bytes, u32 len,
 static struct ferry_buf *ferry_record_fill(struct sock *sk, struct msghdr *msg,
 					   size_t len, bool first, int limit)
 {
-	u32 bytes, counted = first ? len : 0;
 	struct ferry_buf *buf;
 	size_t n;
+	u32 bytes;
 
-	buf = ferry_buf_alloc(sk, ferry_buf_portion(len), SIZE_MAX);
+	buf = ferry_buf_alloc(sk, len, SIZE_MAX);
 	if (unlikely(!buf))
 		return ERR_PTR(-ENOMEM);
 	n = min_t(size_t, len, buf->cap);
-	bytes = buf->truesize + counted - n;
-	if (likely(first)) {
-		if (unlikely(!ferry_record_charge(sk, bytes, counted, limit))) {
-			ferry_buf_put(buf);
-			return ERR_PTR(-EAGAIN);
-		}
-	} else {
-		refcount_add(bytes, &sk->sk_wmem_alloc);
+	bytes = buf->truesize + (first ? len : 0) - n;
+	if (unlikely(!ferry_record_charge(sk, bytes, first ? limit :
+							     FERRY_NO_LIMIT))) {
+		ferry_buf_put(buf);
+		return ERR_PTR(-EAGAIN);
 	}
 	if (unlikely(ferry_copy_from(buf->data, n, &msg->msg_iter) != n)) {
 		ferry_buf_put(buf);
-		ferry_record_uncharge(sk, bytes, counted);
+		ferry_record_uncharge(sk, bytes);
 		return ERR_PTR(-EFAULT);
 	}
 	buf->sk = sk;
@@ -97,7 +86,7 @@ static struct ferry_buf *ferry_record_make(struct sock *sk, struct msghdr *msg,
 		if (IS_ERR(buf)) {
 			ferry_buf_put_list(first);
 			if (first)
-				ferry_record_uncharge(sk, len, len);
+				ferry_record_uncharge(sk, len);
 			return buf;
 		}
 		if (likely(!last))
@@ -137,7 +126,7 @@ static struct ferry_buf *ferry_record_lend(struct sock *sk, struct msghdr *msg,
 	if (!buf)
 		return NULL;
 	if (buf->len == len) {
-		if (ferry_record_charge(sk, buf->truesize, len, limit)) {
+		if (ferry_record_charge(sk, buf->truesize, limit)) {
 			buf->sk = sk;
 			buf->eor = 1;
 			return buf;
@@ -169,16 +158,15 @@ static __always_inline void __ferry_record_link(struct sock *to,
 {
 	struct ferry_sock *tfs = ferry_sk(to);
 	struct ferry_buf *buf, *last = first;
-	u32 queued = tfs->queued;
 
 	lockdep_assert_held(&tfs->lock);
 
 	for (buf = first; buf; buf = buf->next) {
+		if (likely(buf->sk))
+			atomic_add(buf->len, &ferry_sk(buf->sk)->unread);
 		ferry_buf_charge_receiver(buf, to);
-		queued += buf->len;
 		last = buf;
 	}
-	WRITE_ONCE(tfs->queued, queued);
 	if (unlikely(ferry_wants_extras(to))) {
 		first->drops = atomic_read(&to->sk_drops);
 		if (ferry_stamped(to))
@@ -298,24 +286,10 @@ static int ferry_record_own(struct sock *sk, struct ferry_buf *first)
 	if (first->uarg)
 		uarg_to_msgzc(first->uarg)->zerocopy = 0;
 	ferry_pages_put(first);
-	ferry_buf_cut(first, 0);
+	first->len = 0;
 	first->eor = 0;
 	first->next = copy;
 	return 0;
-}
-
-/* Length of the record that begins with @buf; its last buffer in @last. */
-static size_t ferry_record_len(struct ferry_buf *buf, struct ferry_buf **last)
-{
-	size_t len = buf->len;
-
-	while (!buf->eor) {
-		buf = buf->next;
-		len += buf->len;
-	}
-	if (last)
-		*last = buf;
-	return len;
 }
 
 /*
@@ -335,8 +309,7 @@ static int ferry_record_queue(struct sock *sk, struct sock *to,
 		err = -EPIPE;
 	else if (unlikely(tfs->peer && tfs->peer != sk))
 		err = -EPERM;
-	else if (unlikely(!ferry_receiver_room(to, 1) ||
-			  !ferry_queue_fits(to, ferry_record_len(first, NULL))))
+	else if (unlikely(!ferry_receiver_room(to, 1)))
 		err = -EAGAIN;
 	if (unlikely(err))
 		goto out;
@@ -370,43 +343,24 @@ static inline bool ferry_record_closed(const struct sock *sk,
  * struct ferry_wait - what a sender waits for
  * @sk: sender
  * @to: receiver, or NULL if a datagram has no peer to go to
- * @len: the record's bytes
  * @in_hand: the record is there and charged: @to alone lacks room
  */
 struct ferry_wait {
 	struct sock	*sk;
 	struct sock	*to;
-	u32		len;
 	bool		in_hand;
 };
-
-/*
- * A record of @len bytes found no room: @sk is writable when it would. Calls of one
- * socket may overwrite each other's, which then wait for more room or are woken early.
- */
-static void ferry_record_needs(struct sock *sk, u32 len)
-{
-	struct ferry_sock *fs = ferry_sk(sk);
-
-	if (READ_ONCE(fs->refused) < len)
-		WRITE_ONCE(fs->refused, len);
-}
 
 /* Could a sender go on? If not it will be woken. */
 static bool ferry_record_may_send(const struct ferry_wait *wait)
 {
 	struct sock *sk = wait->sk, *to = wait->to;
-	bool room;
 
 	if (to && !ferry_connects(sk))
 		WRITE_ONCE(ferry_sk(to)->full, 1);
-	if (!wait->in_hand)
-		ferry_record_needs(sk, wait->len);
-	room = !ferry_ask_space(sk, to);
-	if (wait->in_hand)
-		room = (room || ferry_receiver_room(to, 2)) &&
-		       ferry_queue_fits(to, wait->len);
-	return room || ferry_record_closed(sk, to) || ferry_record_failed(sk);
+	return !ferry_ask_space(sk, to) ||
+	       (wait->in_hand && ferry_receiver_room(to, 2)) ||
+	       ferry_record_closed(sk, to) || ferry_record_failed(sk);
 }
 
 /* Wait until there may be room. Returns 0 to try again. */
@@ -459,15 +413,12 @@ static int ferry_record_wait_room(const struct ferry_wait *wait, long *timeo)
 static void ferry_record_refused(struct sock *sk, struct sock *to,
 				 struct ferry_buf *first, int err)
 {
-	size_t len = ferry_record_len(first, NULL);
-
 	ferry_buf_put_list(first);
 	if (ferry_connects(sk))
 		/* Other threads may wait for what it took. */
 		ferry_write_space(sk, to);
 	if (err != -EAGAIN)
 		return;
-	ferry_record_needs(sk, len);
 	if (!ferry_connects(sk))
 		ferry_relay_start(sk, to);
 	if (!ferry_ask_space(sk, to))
@@ -554,17 +505,12 @@ static struct ferry_buf *ferry_record_obtain(struct sock *sk, struct sock *peer,
 	struct ferry_buf *first;
 
 	for (;;) {
-		const struct ferry_wait wait = {
-			.sk = sk, .to = peer, .len = len,
-		};
+		const struct ferry_wait wait = { .sk = sk, .to = peer };
 		int err;
 
 		first = ferry_record_prepare(sk, msg, len, from);
-		if (likely(first != ERR_PTR(-EAGAIN))) {
-			if (unlikely(READ_ONCE(ferry_sk(sk)->refused)))
-				WRITE_ONCE(ferry_sk(sk)->refused, 0);
+		if (likely(first != ERR_PTR(-EAGAIN)))
 			return first;
-		}
 		err = ferry_record_ended(sk, peer);
 		if (!err)
 			err = ferry_record_wait_room(&wait, timeo);
@@ -610,7 +556,6 @@ static int ferry_record_deliver(struct sock *sk, struct sock *to,
 		if (err == -EAGAIN) {
 			const struct ferry_wait wait = {
 				.sk = sk, .to = to, .in_hand = true,
-				.len = ferry_record_len(first, NULL),
 			};
 
 			err = ferry_record_wait_room(&wait, timeo);
@@ -686,11 +631,8 @@ int ferry_seqpacket_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	peer = ferry_sk(sk)->peer;
 
 	/* Before the bytes are copied: a full peer is the common failure. */
-	if (unlikely(!ferry_has_room(sk, peer) ||
-		     !ferry_record_fits(sk, peer, len))) {
-		const struct ferry_wait wait = {
-			.sk = sk, .to = peer, .len = len,
-		};
+	if (unlikely(!ferry_has_room(sk, peer))) {
+		const struct ferry_wait wait = { .sk = sk, .to = peer };
 
 		err = ferry_record_wait_room(&wait, &timeo);
 		if (err)
@@ -838,6 +780,20 @@ int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 	return err;
 }
 
+/* Length of the record that begins with @buf; its last buffer in @last. */
+static size_t ferry_record_len(struct ferry_buf *buf, struct ferry_buf **last)
+{
+	size_t len = buf->len;
+
+	while (!buf->eor) {
+		buf = buf->next;
+		len += buf->len;
+	}
+	if (last)
+		*last = buf;
+	return len;
+}
+
 /**
  * ferry_record_next_len() - length of the record that is next to be read
  * @sk: a SEQPACKET or DGRAM socket
@@ -886,7 +842,6 @@ static bool ferry_record_unlink(struct ferry_sock *fs, struct ferry_view *view)
 	if (view->first) {
 		view->len = ferry_record_len(view->first, &last);
 		view->skip = 0;
-		WRITE_ONCE(fs->queued, fs->queued - view->len);
 		WRITE_ONCE(fs->head, last->next);
 		last->next = NULL;
 		view->peek_off = READ_ONCE(fs->sk.sk_peek_off);
@@ -905,7 +860,6 @@ static void ferry_record_relink(struct ferry_sock *fs,
 
 	spin_lock(&fs->lock);
 	ferry_record_len(view->first, &last);
-	WRITE_ONCE(fs->queued, fs->queued + view->len);
 	last->next = fs->head;
 	if (!fs->head)
 		fs->tail = last;

@@ -366,26 +366,6 @@ TEST_F(broadcast, O36_a_slow_receiver_loses_and_counts)
 	EXPECT_EQ(0, pass.overflow);
 }
 
-TEST_F(broadcast, O28_unread_never_exceeds_the_limit)
-{
-	static const int sizes[] = { 1000, 2000, 4096, 9000, 16384, 20000 };
-	int i, k, n, limit;
-
-	ASSERT_EQ(0, ft_setint(self->rx[0], SO_RCVBUF, 8192));
-	limit = ft_getint(self->rx[0], SO_RCVBUF);
-	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		for (k = 0; k < 2 + limit / sizes[i]; k++) {
-			ASSERT_TRUE(shout(self->tx, &self->all, k, sizes[i]));
-			ASSERT_TRUE(hear(self->rx[1], k, sizes[i]));
-		}
-		for (n = 0; ft_poll(self->rx[0], POLLIN, 0) == POLLIN; n++)
-			ASSERT_TRUE(hear(self->rx[0], n, sizes[i]));
-		/* One that is alone is taken in any case. */
-		EXPECT_LT(0, n);
-		EXPECT_GE(limit > sizes[i] ? limit : sizes[i], n * sizes[i]);
-	}
-}
-
 TEST_F(broadcast, O09_the_senders_buffer_is_no_limit)
 {
 	int i;
