@@ -793,7 +793,7 @@ void ferry_txstamp_dropped(struct sock *sk, u32 tsflags, u32 key);
 void ferry_txstamp_read(struct ferry_buf *buf);
 void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
 		       const struct ferry_extras *extras);
-void ferry_recv_inq(struct ferry_sock *fs, struct msghdr *msg);
+void ferry_recv_inq(struct sock *sk, struct msghdr *msg);
 int ferry_recv_errors(struct sock *sk, struct msghdr *msg, size_t len);
 
 /* zerocopy.c */
@@ -952,6 +952,16 @@ long ferry_urg_ahead(struct ferry_sock *fs, size_t skip);
 void ferry_urg_passed(struct ferry_sock *fs);
 unsigned long ferry_urg_inq(struct sock *sk);
 
+/* ferry_wants_inq() - SO_INQ: does the receiver want to know how much is left? */
+static inline bool ferry_wants_inq(const struct ferry_sock *fs)
+{
+#ifdef SO_INQ
+	return READ_ONCE(fs->inq);
+#else
+	return false;
+#endif
+}
+
 /* ferry_stream_inq() - bytes that a read of a byte stream would give, for SIOCINQ */
 static inline int ferry_stream_inq(struct sock *sk)
 {
@@ -962,17 +972,6 @@ static inline int ferry_stream_inq(struct sock *sk)
 	else if (ferry_connected(sk))
 		n = ferry_stream_queued(ferry_sk(sk));
 	return min_t(unsigned long, n, INT_MAX);
-}
-
-/* ferry_wants_inq() - does this receive tell how much is left? */
-static inline bool ferry_wants_inq(const struct ferry_sock *fs,
-				   const struct msghdr *msg)
-{
-#ifdef SO_INQ
-	if (READ_ONCE(fs->inq))
-		return true;
-#endif
-	return msg->msg_get_inq;
 }
 
 unsigned long ferry_urg_readable(const struct sock *sk);

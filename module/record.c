@@ -466,8 +466,10 @@ again:
 			ferry_buf_put_list(first);
 			return ERR_PTR(-ENOMEM);
 		}
-		first->txflags |= from->tsflags & FERRY_TS_OPT_ID;
-		skb_shinfo(first->txstamp)->tskey = from->key;
+		if (from->tsflags & FERRY_TS_OPT_ID) {
+			first->txflags |= FERRY_TS_OPT_ID;
+			skb_shinfo(first->txstamp)->tskey = from->key;
+		}
 		refcount_add(first->txstamp->truesize, &sk->sk_wmem_alloc);
 	}
 	return first;

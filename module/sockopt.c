@@ -312,4 +312,5 @@ void ferry_inherit(struct sock *child, const struct sock *listener)
 	ferry_filter_inherit(child, listener);
 	child->sk_bound_dev_if = READ_ONCE(listener->sk_bound_dev_if);
 	ferry_sk(child)->refuse_rights = READ_ONCE(ferry_sk(listener)->refuse_rights);
+	ferry_sk(child)->notrunc = READ_ONCE(ferry_sk(listener)->notrunc);
 }

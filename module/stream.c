@@ -883,7 +883,7 @@ static ssize_t ferry_stream_recv_plain(struct socket *sock, struct msghdr *msg,
 		     READ_ONCE(sk->sk_rcvlowat) != 1 ||
 		     READ_ONCE(sk->sk_peek_off) >= 0 ||
 		     ferry_wants_extras(sk) || ferry_cmsg_wanted(sock) ||
-		     ferry_wants_inq(fs, msg)))
+		     ferry_wants_inq(fs)))
 		return 0;
 
 	if (ferry_stream_lock(&fs->recv_lock,
@@ -1221,9 +1221,8 @@ noinline ssize_t ferry_stream_recv(struct socket *sock, struct msghdr *msg,
 	}
 	if (unlikely(rx.scm.pid))
 		ferry_cmsg_recv(sock, msg, &rx.scm, flags);
-	if (unlikely(ferry_wants_inq(fs, msg) && !pipe &&
-		     (rx.copied || !rx.err)))
-		ferry_recv_inq(fs, msg);
+	if (unlikely(ferry_wants_inq(fs) && !pipe && (rx.copied || !rx.err)))
+		ferry_recv_inq(sk, msg);
 	ferry_debug(sk, "receive", rx.copied ? rx.copied : rx.err);
 	return rx.copied ? rx.copied : rx.err;
 }

@@ -203,19 +203,18 @@ void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
 }
 
 /**
- * ferry_recv_inq() - tell a receiver how much is left
- * @fs: receiver, a byte stream
- * @msg: message; for SO_INQ and for the core
+ * ferry_recv_inq() - SO_INQ: tell a receiver how much is left
+ * @sk: receiver, a byte stream
+ * @msg: message
  *
  * Context: process, may sleep.
  */
-void ferry_recv_inq(struct ferry_sock *fs, struct msghdr *msg)
+void ferry_recv_inq(struct sock *sk, struct msghdr *msg)
 {
-	msg->msg_inq = ferry_stream_inq(&fs->sk);
 #ifdef SO_INQ
-	if (READ_ONCE(fs->inq))
-		put_cmsg(msg, SOL_SOCKET, SCM_INQ, sizeof(msg->msg_inq),
-			 &msg->msg_inq);
+	int inq = ferry_stream_inq(sk);
+
+	put_cmsg(msg, SOL_SOCKET, SCM_INQ, sizeof(inq), &inq);
 #endif
 }
 

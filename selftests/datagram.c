@@ -958,6 +958,38 @@ TEST_F(local_dgram, O38_one_buffer_for_all_receivers)
 		ft_close(&rx[i]);
 }
 
+static void *read_on(void *arg)
+{
+	char buf[4096];
+
+	/* Ends at the message of one byte. */
+	while (recv(*(int *)arg, buf, sizeof(buf), 0) > 1)
+		;
+	return NULL;
+}
+
+/* Room may come between any two looks of a sender that finds none. */
+TEST_F(local_dgram, O38_who_waits_for_its_own_room_is_woken)
+{
+	int64_t start = ft_now_ms();
+	pthread_t reader;
+	char buf[4000];
+	ssize_t n;
+
+	memset(buf, 0, sizeof(buf));
+	ASSERT_EQ(0, ft_setint(self->tx, SO_SNDBUF, 1));
+	ASSERT_EQ(0, ft_settimeo(self->tx, SO_SNDTIMEO, FT_LONG_MS));
+	ASSERT_EQ(0, pthread_create(&reader, NULL, read_on, &self->rx));
+	do {
+		n = sendto(self->tx, buf, sizeof(buf), 0, &self->addr.sa,
+			   self->addr.len);
+		ASSERT_EQ(sizeof(buf), n);
+	} while (ft_now_ms() - start < 3000);
+	ASSERT_EQ(1, sendto(self->tx, buf, 1, 0, &self->addr.sa,
+			    self->addr.len));
+	pthread_join(reader, NULL);
+}
+
 TEST_F(local_dgram, O38_a_receiver_that_goes_gives_room_back)
 {
 	struct ft_addr other_addr;
