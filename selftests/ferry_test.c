@@ -52,6 +52,12 @@ bool ft_kernel_before(int major, int minor)
 	       (have_major == major && have_minor < minor);
 }
 
+bool ft_checks_itself(void)
+{
+	return !access("/sys/kernel/debug/kmemleak", F_OK) ||
+	       !access("/sys/kernel/debug/kcsan", F_OK);
+}
+
 void ft_addr_ferry(struct ft_addr *addr, const void *name, size_t len)
 {
 	memset(addr, 0, sizeof(*addr));

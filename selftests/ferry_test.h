@@ -101,6 +101,9 @@ bool ft_have_option(int level, int option);
 /* Whether the running kernel is older than @major.@minor. */
 bool ft_kernel_before(int major, int minor);
 
+/* Does the kernel check itself (KASAN and its kin)? All takes many times as long there. */
+bool ft_checks_itself(void);
+
 /* A fresh address to bind: a new name, or 127.0.0.1 and port 0. */
 void ft_addr_new(int domain, struct ft_addr *addr);
 

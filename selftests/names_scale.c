@@ -82,13 +82,6 @@ static int64_t now_ns(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-/* A kernel that checks itself would take minutes for what others do in seconds. */
-static bool checks_itself(void)
-{
-	return !access("/sys/kernel/debug/kmemleak", F_OK) ||
-	       !access("/sys/kernel/debug/kcsan", F_OK);
-}
-
 /* Binds and listens until @n names are there. */
 static bool fill(int type, int *fd, int *bound, int n)
 {
@@ -181,7 +174,7 @@ TEST_F_TIMEOUT(scale, F03_cost_of_a_name_among_many, FT_SLOW_S)
 	int64_t start;
 	bool ok;
 
-	if (checks_itself())
+	if (ft_checks_itself())
 		SKIP(return, "a kernel that checks itself would take minutes");
 	ASSERT_TRUE(fill(variant->type, self->fd, &self->bound, FEW));
 	/* The first time only warms the machine up. */
@@ -247,7 +240,7 @@ TEST_F_TIMEOUT(scale, F03_cost_of_a_bind_to_a_name_of_many, FT_SLOW_S)
 	int n = self->names / 10;
 	struct ft_addr addr;
 
-	if (checks_itself())
+	if (ft_checks_itself())
 		SKIP(return, "a kernel that checks itself would take minutes");
 	ft_addr_new(AF_FERRY, &addr);
 	self->fd[0] = socket(AF_FERRY, variant->type, 0);
@@ -351,7 +344,7 @@ TEST_F_TIMEOUT(scale, F02_cost_of_a_connect_to_a_long_queue, FT_SLOW_S)
 	struct ft_addr addr;
 	int i;
 
-	if (checks_itself())
+	if (ft_checks_itself())
 		SKIP(return, "a kernel that checks itself would take minutes");
 	self->fd[0] = long_queue(variant->type, &addr, 2 * QUEUE);
 	if (self->fd[0] < 0)
@@ -410,7 +403,7 @@ static void *run_when_possible(void *arg)
 
 TEST_F_TIMEOUT(scale, F15_closing_a_long_queue_lets_others_run, FT_SLOW_S)
 {
-	int n = checks_itself() ? QUEUE / 10 : QUEUE;
+	int n = ft_checks_itself() ? QUEUE / 10 : QUEUE;
 	struct other other = { 0 };
 	struct ft_addr addr;
 	pthread_t thread;
