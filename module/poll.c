@@ -134,11 +134,12 @@ bool ferry_ask_space(struct sock *sk, struct sock *peer)
 		return false;
 	if (dgram) {
 		/*
-		 * A datagram's receiver tells of its room itself. While that is what
-		 * lacks, own memory that is given back is no news. It is asked and not
-		 * guessed from room here, which may have come since the look above.
+		 * A datagram's receiver tells of its room itself. If that alone lacks,
+		 * own memory that is given back is no news. It is asked and not guessed
+		 * from room here, which may have come since the look above.
 		 */
-		if (peer && !ferry_receiver_room(peer, 2))
+		if (ferry_sender_room(sk, peer, 2) &&
+		    peer && !ferry_receiver_room(peer, 2))
 			return true;
 		WRITE_ONCE(ferry_sk(sk)->nospace, 1);
 		/* As above. */
