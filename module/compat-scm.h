@@ -27,23 +27,27 @@ static inline bool ferry_cmsg_wanted(const struct socket *sock)
 
 static inline bool ferry_passcred(const struct socket *sock)
 {
-	return sock->sk->sk_scm_credentials;
+	/* A bit of a byte, which cannot be marked: either answer will do. */
+	return data_race((bool)sock->sk->sk_scm_credentials);
 }
 
 static inline bool ferry_passsec(const struct socket *sock)
 {
-	return sock->sk->sk_scm_security;
+	/* As above. */
+	return data_race((bool)sock->sk->sk_scm_security);
 }
 
-/* SO_PASSCRED; lock_sock() is held. */
+/* SO_PASSCRED; lock_sock() is held, as its byte has other bits. */
 static inline void ferry_set_passcred(struct socket *sock, bool on)
 {
+	sock_owned_by_me(sock->sk);
 	sock->sk->sk_scm_credentials = on;
 }
 
-/* SO_PASSSEC; lock_sock() is held. */
+/* SO_PASSSEC; likewise. */
 static inline void ferry_set_passsec(struct socket *sock, bool on)
 {
+	sock_owned_by_me(sock->sk);
 	sock->sk->sk_scm_security = on;
 }
 #else

@@ -6,6 +6,7 @@
 
 #include "ferry_test.h"
 #include "kselftest_harness.h"
+#include "passenger.h"
 
 #include <linux/errqueue.h>
 #include <linux/net_tstamp.h>
@@ -127,80 +128,44 @@ TEST_F(newer, O46_inq_values)
 	EXPECT_ERR(ENOPROTOOPT, ft_getint(self->b, INQ));
 }
 
-static ssize_t send_fd(int fd, int passed)
-{
-	union {
-		struct cmsghdr header;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control = {
-		.header.cmsg_len = CMSG_LEN(sizeof(int)),
-		.header.cmsg_level = SOL_SOCKET,
-		.header.cmsg_type = SCM_RIGHTS,
-	};
-	struct iovec iov = { "x", 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-
-	memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));
-	return sendmsg(fd, &msg, 0);
-}
-
-/* Receives a byte; the descriptor with it, or -1. */
-static int recv_fd(int fd)
-{
-	union {
-		struct cmsghdr header;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control;
-	char byte;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	int passed = -1;
-
-	if (recvmsg(fd, &msg, 0) == 1 && msg.msg_controllen &&
-	    control.header.cmsg_type == SCM_RIGHTS)
-		memcpy(&passed, CMSG_DATA(&control.header), sizeof(passed));
-	return passed;
-}
-
 TEST_F(newer, X01_passrights)
 {
-	int fd;
+	int passed = STDIN_FILENO;
+	struct pass pass;
+	char buf[8];
 
 	if (ft_kernel_before(6, 16))
 		SKIP(return, "came with Linux 6.16");
 	ASSERT_EQ(0, ft_setint(self->b, PASSRIGHTS, 0));
-	EXPECT_ERR(EPERM, send_fd(self->a, 0));
+	EXPECT_ERR(EPERM, pass_send(self->a, "x", 1, &passed, 1, NULL, 0));
 	EXPECT_EQ(1, send(self->a, "x", 1, 0));
-	EXPECT_EQ(-1, recv_fd(self->b));
+	EXPECT_EQ(1, pass_recv(self->b, buf, sizeof(buf), &pass, 0));
+	EXPECT_EQ(0, pass.fds);
 	ASSERT_EQ(0, ft_setint(self->b, PASSRIGHTS, 1));
-	EXPECT_EQ(1, send_fd(self->a, 0));
-	fd = recv_fd(self->b);
-	EXPECT_LE(0, fd);
-	ft_close(&fd);
+	EXPECT_EQ(1, pass_send(self->a, "x", 1, &passed, 1, NULL, 0));
+	EXPECT_EQ(1, pass_recv(self->b, buf, sizeof(buf), &pass, 0));
+	EXPECT_EQ(1, pass.fds);
+	pass_close(&pass);
 }
 
 /* That a refused descriptor costs the rest nothing needs a security module. */
 TEST_F(newer, X01_rights_notrunc)
 {
-	int fd, value;
+	int passed = STDIN_FILENO, value;
+	struct pass pass;
+	char buf[8];
 
 	if (ft_kernel_before(7, 3))
 		SKIP(return, "came with Linux 7.3");
 	for (value = 1; value >= 0; value--) {
 		ASSERT_EQ(0, ft_setint(self->b, RIGHTS_NOTRUNC, value));
-		EXPECT_EQ(1, send_fd(self->a, 0));
-		fd = recv_fd(self->b);
-		EXPECT_LE(0, fd);
-		ft_close(&fd);
+		EXPECT_EQ(1, pass_send(self->a, "x", 1, &passed, 1, NULL, 0));
+		EXPECT_EQ(1, pass_recv(self->b, buf, sizeof(buf), &pass, 0));
+		EXPECT_EQ(1, pass.fds);
+		pass_close(&pass);
 	}
 	EXPECT_ERR(EINVAL, ft_setint(self->b, RIGHTS_NOTRUNC, 2));
-	EXPECT_ERR(EINVAL, setsockopt(self->b, SOL_SOCKET, RIGHTS_NOTRUNC, &fd, 1));
+	EXPECT_ERR(EINVAL, setsockopt(self->b, SOL_SOCKET, RIGHTS_NOTRUNC, &value, 1));
 	EXPECT_ERR(ENOPROTOOPT, ft_getint(self->b, RIGHTS_NOTRUNC));
 }
 

@@ -168,7 +168,8 @@ run_parts() {
 			name=${left[0]}
 			left=("${left[@]:1}")
 			rm -f "build/check-$name.failed"
-			"$0" --part "$name" "${releases[@]}" >"build/check-$name.log" 2>&1 </dev/null &
+			# It ends with this script, which leaves it behind otherwise.
+			setpriv --pdeathsig TERM "$top/tools/check.sh" --part "$name" "${releases[@]}" >"build/check-$name.log" 2>&1 </dev/null &
 			running[$!]=$name
 		done
 		ended=0
