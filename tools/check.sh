@@ -157,19 +157,35 @@ part() {
 	finish
 }
 
+# The parts that run, by process.
+declare -A running=()
+
+# None stays behind when this script is ended.
+end_parts() {
+	local pid
+
+	for pid in "${!running[@]}"; do
+		kill -- "-$pid" 2>/dev/null || :
+	done
+}
+
 # A machine uses little more than one processor, so two parts run side by side. What
 # one prints is shown when it has ended.
 run_parts() {
 	local name ended pid jobs=${FERRY_CHECK_JOBS:-2} left=("$@")
-	local -A running=()
 
+	trap end_parts EXIT
+	trap 'exit 130' INT TERM HUP
 	while ((${#left[@]} + ${#running[@]})); do
 		while ((${#left[@]} && ${#running[@]} < jobs)); do
 			name=${left[0]}
 			left=("${left[@]:1}")
 			rm -f "build/check-$name.failed"
-			# It ends with this script, which leaves it behind otherwise.
-			setpriv --pdeathsig TERM "$top/tools/check.sh" --part "$name" "${releases[@]}" >"build/check-$name.log" 2>&1 </dev/null &
+			# A process group of its own, see end_parts().
+			set -m
+			"$top/tools/check.sh" --part "$name" "${releases[@]}" \
+				>"build/check-$name.log" 2>&1 </dev/null &
+			set +m
 			running[$!]=$name
 		done
 		ended=0
