@@ -8,7 +8,23 @@
 #include <linux/slab.h>
 #include <asm/ioctls.h>
 
+#include "af_ferry.h"
+#include "buffer.h"
+#include "cmsg.h"
+#include "compat.h"
+#include "connection.h"
+#include "diag.h"
 #include "ferry.h"
+#include "inflight.h"
+#include "name.h"
+#include "poll.h"
+#include "proc.h"
+#include "record.h"
+#include "socklist.h"
+#include "sockopt.h"
+#include "splice.h"
+#include "stream.h"
+#include "urgent.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"

@@ -11,7 +11,14 @@
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 
+#include "broadcast.h"
+#include "buffer.h"
 #include "ferry.h"
+#include "filter.h"
+#include "name.h"
+#include "poll.h"
+#include "record.h"
+#include "timestamp.h"
 
 /* ff01::1, all nodes of the interface-local scope: every socket of this host. */
 static const u8 ferry_all_here[16] = { 0xff, 0x01, [15] = 1 };

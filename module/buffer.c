@@ -14,7 +14,13 @@
  */
 #include <linux/slab.h>
 
+#include "buffer.h"
 #include "ferry.h"
+#include "inflight.h"
+#include "name.h"
+#include "pages.h"
+#include "poll.h"
+#include "stream.h"
 
 /*
  * Objects sizes. A cache with a constructor keeps the free pointer behind the

@@ -3,7 +3,12 @@
  * What travels beside the payload: credentials, descriptors and the security
  * label, from the sender's control messages to the receiver's.
  */
+#include "buffer.h"
+#include "cmsg.h"
+#include "compat-scm.h"
+#include "compat.h"
 #include "ferry.h"
+#include "inflight.h"
 
 DEFINE_STATIC_KEY_DEFERRED_FALSE(ferry_passsec_used, HZ);
 

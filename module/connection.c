@@ -15,7 +15,19 @@
  */
 #include <linux/slab.h>
 
+#include "af_ferry.h"
+#include "buffer.h"
+#include "cmsg.h"
+#include "compat-scm.h"
+#include "compat.h"
+#include "connection.h"
 #include "ferry.h"
+#include "inflight.h"
+#include "name.h"
+#include "poll.h"
+#include "socklist.h"
+#include "sockopt.h"
+#include "stream.h"
 
 /**
  * struct ferry_share - what one user has of a listener's queue

@@ -14,7 +14,12 @@
 #include <net/netlink.h>
 #include <net/tcp_states.h>
 
+#include "buffer.h"
+#include "diag.h"
 #include "ferry.h"
+#include "name.h"
+#include "socklist.h"
+#include "stream.h"
 
 /**
  * ferry_diag_peer() - the connected peer of somebody else's socket

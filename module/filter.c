@@ -12,7 +12,10 @@
 #include <linux/netdevice.h>
 #include <linux/uio.h>
 
+#include "buffer.h"
 #include "ferry.h"
+#include "filter.h"
+#include "record.h"
 
 /**
  * ferry_filter_dress() - make a copy of a message fit for any program

@@ -31,6 +31,7 @@
 #include <linux/xarray.h>
 
 #include "ferry.h"
+#include "inflight.h"
 
 /**
  * struct ferry_vertex - what the graph knows of a socket

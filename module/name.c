@@ -27,7 +27,12 @@
 #include <net/ipv6.h>
 #include <net/sock_reuseport.h>
 
+#include "buffer.h"
+#include "compat.h"
 #include "ferry.h"
+#include "filter.h"
+#include "name.h"
+#include "record.h"
 
 #define FERRY_RESERVED_PREFIX	"system/"
 

@@ -13,7 +13,11 @@
 #include <linux/highmem.h>
 #include <linux/mm.h>
 
+#include "buffer.h"
+#include "compat.h"
 #include "ferry.h"
+#include "pages.h"
+#include "zerocopy.h"
 
 /* What one buffer of the largest class can hold. */
 #define FERRY_PAGES_MAX		((SZ_32K - 512) / sizeof(struct bio_vec))

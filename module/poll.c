@@ -12,7 +12,11 @@
  */
 #include <linux/poll.h>
 
+#include "compat.h"
 #include "ferry.h"
+#include "poll.h"
+#include "stream.h"
+#include "urgent.h"
 
 /**
  * ferry_readable() - is there enough unread for a reader to go on?

@@ -9,7 +9,11 @@
 #include <linux/user_namespace.h>
 #include <net/tcp_states.h>
 
+#include "diag.h"
 #include "ferry.h"
+#include "name.h"
+#include "proc.h"
+#include "socklist.h"
 
 static const char *ferry_type_text(const struct sock *sk)
 {

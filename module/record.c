@@ -17,7 +17,20 @@
  */
 #include <linux/uio.h>
 
+#include "broadcast.h"
+#include "buffer.h"
+#include "cmsg.h"
+#include "compat-scm.h"
+#include "connection.h"
 #include "ferry.h"
+#include "filter.h"
+#include "inflight.h"
+#include "name.h"
+#include "pages.h"
+#include "poll.h"
+#include "record.h"
+#include "timestamp.h"
+#include "zerocopy.h"
 
 /* No bound on what is charged to the sender. */
 #define FERRY_NO_LIMIT	INT_MAX

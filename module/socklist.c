@@ -20,6 +20,7 @@
 #include <linux/sched.h>
 
 #include "ferry.h"
+#include "socklist.h"
 
 /* So many bits count the sockets added to a bucket. */
 #define FERRY_PLACE_BITS	48

@@ -6,7 +6,15 @@
  * Sockets carry SOCK_CUSTOM_SOCKOPT, so that setting at SOL_SOCKET comes here
  * first; getting goes to the core directly.
  */
+#include "cmsg.h"
+#include "compat-scm.h"
+#include "diag.h"
 #include "ferry.h"
+#include "filter.h"
+#include "name.h"
+#include "poll.h"
+#include "sockopt.h"
+#include "timestamp.h"
 
 /**
  * ferry_buffer_resized() - there may be more room: in a larger buffer, or in one

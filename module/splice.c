@@ -13,7 +13,12 @@
 #include <linux/pipe_fs_i.h>
 #include <linux/splice.h>
 
+#include "buffer.h"
+#include "compat.h"
 #include "ferry.h"
+#include "pages.h"
+#include "splice.h"
+#include "stream.h"
 
 /**
  * ferry_splice_out() - move bytes of a buffer into a pipe

@@ -19,7 +19,21 @@
  */
 #include <linux/uio.h>
 
+#include "buffer.h"
+#include "cmsg.h"
+#include "compat-scm.h"
+#include "compat.h"
+#include "connection.h"
 #include "ferry.h"
+#include "filter.h"
+#include "inflight.h"
+#include "pages.h"
+#include "poll.h"
+#include "splice.h"
+#include "stream.h"
+#include "timestamp.h"
+#include "urgent.h"
+#include "zerocopy.h"
 
 /* How much of a buffer size may one buffer take, so that room comes in steps. */
 #define FERRY_STREAM_STEPS	4

@@ -14,7 +14,15 @@
 #include <linux/net_tstamp.h>
 #include <linux/skbuff.h>
 
+#include "buffer.h"
+#include "compat-scm.h"
+#include "compat.h"
 #include "ferry.h"
+#include "name.h"
+#include "record.h"
+#include "sockopt.h"
+#include "timestamp.h"
+#include "urgent.h"
 
 /**
  * struct ferry_offender - to whom a stamped message went

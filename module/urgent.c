@@ -9,6 +9,9 @@
  * publishes the byte, so a reader never runs over it.
  */
 #include "ferry.h"
+#include "poll.h"
+#include "stream.h"
+#include "urgent.h"
 
 static bool ferry_urg_inline(const struct sock *sk)
 {

@@ -15,7 +15,10 @@
  */
 #include <linux/skbuff.h>
 
+#include "buffer.h"
+#include "compat.h"
 #include "ferry.h"
+#include "zerocopy.h"
 
 /**
  * ferry_zerocopy_send() - send with MSG_ZEROCOPY

@@ -73,7 +73,7 @@ calls()
 	$0 ~ calls && !/^[a-z]/ && !/^ \*/ {
 		text = $0; gsub(/^[ \t]+|[ \t]+$/, "", text)
 		print FNR "\t" FILENAME "\t" where "\t" text
-	}' ./*.c ferry.h | sed 's,\./,,')
+	}' ./*.c pages.h | sed 's,\./,,')
 }
 
 # Is line $2 of file $1, or the rest of a call that begins there, in the list? Or
