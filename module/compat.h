@@ -10,7 +10,6 @@
 #include <linux/net.h>
 #include <linux/poll.h>
 #include <linux/skbuff.h>
-#include <linux/sysctl.h>
 #include <linux/version.h>
 #include <net/sock.h>
 #include <net/tcp.h>
@@ -83,25 +82,6 @@ static inline int ferry_sock_cmsg(struct sock *sk, struct msghdr *msg,
 	return __sock_cmsg_send(sk, cmsg, sockc);
 #else
 	return __sock_cmsg_send(sk, msg, cmsg, sockc);
-#endif
-}
-
-/* 6.11 gave the handlers of sysctl a table that does not change, 6.6 its length. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
-#define FERRY_CTL_TABLE		const struct ctl_table
-#else
-#define FERRY_CTL_TABLE		struct ctl_table
-#endif
-
-static inline struct ctl_table_header *
-ferry_register_sysctl(struct net *net, const char *path, struct ctl_table *table,
-		      size_t entries)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
-	return register_net_sysctl_sz(net, path, table, entries);
-#else
-	/* It ends at an entry of zeros. */
-	return register_net_sysctl(net, path, table);
 #endif
 }
 
