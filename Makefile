@@ -71,6 +71,12 @@ build-locked:
 	+@$(MAKE) --no-print-directory -C '$(BUILDDIR)' M='$(CURDIR)/$(DIR)' $(KBUILD) modules
 	@cmp -s '$(DIR)/ferry.ko' ferry.ko || cp --remove-destination '$(DIR)/ferry.ko' ferry.ko
 
+.PHONY: tools
+tools:			## build the ferry command (needs libmnl-dev, libjson-c-dev, pkg-config)
+	@pkg-config --exists libmnl json-c || { echo "The ferry command needs libmnl and json-c:" \
+		"apt install libmnl-dev libjson-c-dev pkg-config"; exit 1; }
+	+@$(MAKE) --no-print-directory -s -C tools/ferry OUT='$(CURDIR)/build/tools'
+
 .PHONY: modules_install
 modules_install: module	## install it for that kernel, as root (INSTALL_MOD_PATH=...)
 	+@$(IN_TREE) $(MAKE) --no-print-directory -C '$(BUILDDIR)' M='$(CURDIR)/$(DIR)' \

@@ -13,7 +13,7 @@ set -euo pipefail
 # shellcheck source=tools/check-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/check-lib.sh"
 
-gates=(style shellcheck checkpatch kernel-doc w1 sparse clang cocci)
+gates=(style shellcheck man checkpatch kernel-doc w1 sparse clang cocci)
 log=$top/build/check.log
 
 step() {
@@ -226,6 +226,7 @@ done
 
 step "building the tests"
 try "the selftests build" make -s -C "$top/selftests" || :
+try "the ferry command builds" make -s -C "$top" tools || :
 try "the programs in README.md build" "$top/tools/examples.sh" build || :
 # The longest first.
 run_parts debug static "${releases[@]}" machine
