@@ -227,6 +227,7 @@ done
 step "building the tests"
 try "the selftests build" make -s -C "$top/selftests" || :
 try "the ferry command builds" make -s -C "$top" tools || :
+try "make install and make uninstall" "$top/tools/install-files-test.sh" || :
 try "the programs in README.md build" "$top/tools/examples.sh" build || :
 # The longest first.
 run_parts debug static "${releases[@]}" machine
