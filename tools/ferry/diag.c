@@ -125,7 +125,7 @@ static int transact(struct mnl_socket *nl, struct sock_list *list)
 			return errno;
 		status = mnl_cb_run(buf, n, seq, mnl_socket_get_portid(nl), parse_sock, list);
 	}
-	return status < 0 ? errno : 0;
+	return status < 0 ? errno ?: EBADMSG : 0;
 }
 
 /**

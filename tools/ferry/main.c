@@ -4,9 +4,11 @@
  */
 #include "ferry.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command {
 	const char *name;
@@ -40,10 +42,22 @@ static const char help[] =
 "  For example:   ferry listen --exec 'tr a-z A-Z' demo/upper &\n"
 "                 echo hello | ferry connect --wait 5 demo/upper\n";
 
+/* So that no socket becomes a standard stream that was closed: its use fails. */
+static void reserve_streams(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_PATH);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	size_t i;
 
+	reserve_streams();
 	/* Reported where the write fails. */
 	signal(SIGPIPE, SIG_IGN);
 	/* Every subcommand begins its options with a colon and says itself what is wrong. */

@@ -114,18 +114,24 @@ static void take_control(struct msghdr *msg, const struct message *m)
 		note("some descriptors could not be received");
 }
 
-/* So that the next record fits, however long it is. */
-static void make_room(int fd, struct message *m)
+/*
+ * So that the next record fits, however long it is. Returns false with errno: an
+ * error that comes here does not come again.
+ */
+static bool make_room(int fd, struct message *m)
 {
 	ssize_t len = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
 
-	if (len < 0 || (size_t)len <= m->size)
-		return;
+	if (len < 0)
+		return false;
+	if ((size_t)len <= m->size)
+		return true;
 	free(m->data);
 	m->size = len;
 	m->data = malloc(m->size);
 	if (!m->data)
 		fail_errno(ENOMEM, "a message of %zd bytes", len);
+	return true;
 }
 
 /**
@@ -149,8 +155,9 @@ bool message_receive(int fd, const struct endpoint *e, struct message *m)
 	ssize_t n;
 
 	do {
-		if (e->type != SOCK_STREAM)
-			make_room(fd, m);
+		n = -1;
+		if (e->type != SOCK_STREAM && !make_room(fd, m))
+			continue;
 		iov = (struct iovec){ .iov_base = m->data, .iov_len = m->size };
 		msg.msg_namelen = sizeof(m->from.sa);
 		msg.msg_controllen = sizeof(control);

@@ -23,7 +23,8 @@ static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
 #define QUIET_SECONDS	1.0
 
 static atomic_uint_least64_t sent, received;
-static struct timespec started;
+static pthread_once_t start = PTHREAD_ONCE_INIT;
+static struct timespec started;	/* with the first byte */
 static sigset_t watched, old_mask;
 static bool to_output, showing;
 
@@ -62,10 +63,10 @@ static void put(const char *text)
 static void draw(void)
 {
 	char line[128], bytes[32], rate[32];
-	double seconds = elapsed();
 	uint64_t n = sent + received;
+	double seconds = n ? elapsed() : 0;
 
-	if (seconds < QUIET_SECONDS || !n)
+	if (seconds < QUIET_SECONDS)
 		return;
 	print_bytes(bytes, sizeof(bytes), n);
 	print_bytes(rate, sizeof(rate), n / seconds);
@@ -101,11 +102,16 @@ const char *output_file(void)
 static void interrupted(int sig)
 {
 	const char *path = to_output ? output_file() : NULL;
+	char kept[PATH_MAX + 64] = "";
+	struct stat st;
 	sigset_t set;
 
-	note("ended by SIG%s after %llu bytes sent and %llu received%s%s%s", sigabbrev_np(sig),
-	     (unsigned long long)sent, (unsigned long long)received,
-	     path ? "; " : "", path ?: "", path ? " has those and may be incomplete" : "");
+	/* The file knows better than a counter that follows it. */
+	if (path && !fstat(STDOUT_FILENO, &st))
+		snprintf(kept, sizeof(kept), "; %s has %lld bytes and may be incomplete", path,
+			 (long long)st.st_size);
+	note("ended by SIG%s after %llu bytes sent and %llu received%s", sigabbrev_np(sig),
+	     (unsigned long long)sent, (unsigned long long)received, kept);
 	/* The caller sees a command that was ended by a signal. */
 	signal(sig, SIG_DFL);
 	sigemptyset(&set);
@@ -147,7 +153,6 @@ void progress_start(bool input, bool output)
 	to_output = output;
 	showing = isatty(STDERR_FILENO) && !(input && isatty(STDIN_FILENO)) &&
 		  !(output && isatty(STDOUT_FILENO));
-	clock_gettime(CLOCK_MONOTONIC, &started);
 	sigemptyset(&watched);
 	/* Those that nohup(1) and its like took away stay ignored. */
 	for (i = 0; i < ARRAY_SIZE(ends); i++)
@@ -166,13 +171,20 @@ const sigset_t *progress_old_mask(void)
 	return &old_mask;
 }
 
+static void start_clock(void)
+{
+	clock_gettime(CLOCK_MONOTONIC, &started);
+}
+
 void progress_sent(size_t n)
 {
+	pthread_once(&start, start_clock);
 	sent += n;
 }
 
 void progress_received(size_t n)
 {
+	pthread_once(&start, start_clock);
 	received += n;
 }
 
