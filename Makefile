@@ -40,7 +40,12 @@ MAKEOVERRIDES :=
 KBUILD := $(foreach v,V W C CF CC LLVM LLVM_IAS,$(if $(filter command environment,$(firstword $(origin $v))),$v='$($v)'))
 
 DIR := build/$(RELEASE)
-INSTALL_HDR_PATH ?= /usr/local
+PREFIX ?= /usr/local
+INSTALL_HDR_PATH ?= $(DESTDIR)$(PREFIX)
+# What "make install" puts below PREFIX.
+INSTALLED := bin/ferry share/man/man1/ferry.1 share/man/man7/af_ferry.7 \
+	     share/bash-completion/completions/ferry \
+	     $(patsubst uapi/%,include/%,$(wildcard uapi/linux/*.h))
 # kbuild and depmod run elsewhere. depmod is ours to run: kbuild leaves it out
 # without a System.map, which Debian's headers do not have.
 MODROOT := $(abspath $(INSTALL_MOD_PATH))
@@ -71,6 +76,12 @@ build-locked:
 	+@$(MAKE) --no-print-directory -C '$(BUILDDIR)' M='$(CURDIR)/$(DIR)' $(KBUILD) modules
 	@cmp -s '$(DIR)/ferry.ko' ferry.ko || cp --remove-destination '$(DIR)/ferry.ko' ferry.ko
 
+.PHONY: tools
+tools:			## build the ferry command (needs libmnl-dev, libjson-c-dev, pkg-config)
+	@pkg-config --exists libmnl json-c || { echo "The ferry command needs libmnl and json-c:" \
+		"apt install libmnl-dev libjson-c-dev pkg-config"; exit 1; }
+	+@$(MAKE) --no-print-directory -s -C tools/ferry OUT='$(CURDIR)/build/tools'
+
 .PHONY: modules_install
 modules_install: module	## install it for that kernel, as root (INSTALL_MOD_PATH=...)
 	+@$(IN_TREE) $(MAKE) --no-print-directory -C '$(BUILDDIR)' M='$(CURDIR)/$(DIR)' \
@@ -85,6 +96,16 @@ modules_uninstall:	## remove it again (INSTALL_MOD_PATH=...); one that is loaded
 .PHONY: headers_install
 headers_install:	## install <linux/ferry*.h> below INSTALL_HDR_PATH (/usr/local)
 	install -D -m 644 -t '$(INSTALL_HDR_PATH)/include/linux' uapi/linux/*.h
+
+.PHONY: install uninstall
+install: tools headers_install	## install the command, manual pages and headers below PREFIX (/usr/local; DESTDIR=...)
+	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/bin' build/tools/ferry
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man1' Documentation/ferry.1
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man7' Documentation/af_ferry.7
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' tools/ferry/completion/ferry
+
+uninstall:		## remove them again (PREFIX=..., DESTDIR=...)
+	rm -f $(foreach file,$(INSTALLED),'$(DESTDIR)$(PREFIX)/$(file)')
 
 .PHONY: sparse
 sparse:			## build with W=1 and sparse, endian checks on; any warning fails

@@ -13,7 +13,7 @@ set -euo pipefail
 # shellcheck source=tools/check-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/check-lib.sh"
 
-gates=(style shellcheck checkpatch kernel-doc w1 sparse clang cocci)
+gates=(style shellcheck man checkpatch kernel-doc w1 sparse clang cocci)
 log=$top/build/check.log
 
 step() {
@@ -82,8 +82,8 @@ check_kernel() {
 			"$top/tools/vm/vm" run --kernel "$release" --no-module --timeout 120 -- \
 			"$top/tools/install-test.sh" "$installed" || :
 	fi
-	try "what README.md shows works on $release" \
-		"$top/tools/vm/vm" run --kernel "$release" --timeout 120 -- \
+	try "what README.md and the tutorial show works on $release" \
+		"$top/tools/vm/vm" run --kernel "$release" --timeout 300 -- \
 		bash -ec 'tools/examples.sh run; tools/demo.sh' || :
 	"$top/tools/vm/vm" run --kernel "$release" --timeout "${FERRY_TIMEOUT:-1500}" \
 		--log "$top/build/check-$release.kernel" -- "$top/selftests/run.sh" "${options[@]}" 2>&1 |
@@ -226,7 +226,9 @@ done
 
 step "building the tests"
 try "the selftests build" make -s -C "$top/selftests" || :
-try "the programs in README.md build" "$top/tools/examples.sh" build || :
+try "the ferry command builds" make -s -C "$top" tools || :
+try "make install and make uninstall" "$top/tools/install-files-test.sh" || :
+try "the programs in README.md and the tutorial build" "$top/tools/examples.sh" build || :
 # The longest first.
 run_parts debug static "${releases[@]}" machine
 

@@ -1,36 +1,50 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The two programs in README.md, compiled from its very text and run.
+# What README.md and Documentation/tutorial.md show, compiled and run from
+# their very text: a C block that begins with a comment with the name of its
+# file is a program, and of a console block the lines that begin with "$ " are
+# commands (with "> " they go on), the others what these print.
 #
-# usage: examples.sh build     into build/examples/
-#        examples.sh run       in the machine: they must understand each other
+# usage: examples.sh build     the programs, into build/examples/
+#        examples.sh run       in the machine: the programs of README.md must
+#                              understand each other, the commands print what
+#                              stands there
 
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dir=$top/build/examples
+pages=("$top/README.md" "$top/Documentation/tutorial.md")
 
 build() {
-	local program
+	local page file
 
+	rm -rf "$dir"
 	mkdir -p "$dir"
-	for program in server client; do
-		# A C block begins with a comment that names its file.
-		awk -v name="$program.c" '
+	for page in "${pages[@]}"; do
+		awk -v dir="$dir" '
 			/^```c$/ { block = 1; next }
-			/^```$/ { block = 0; take = 0 }
-			block == 1 { take = index($0, "/* " name ":") == 1; block = 2 }
-			take { print }' "$top/README.md" >"$dir/$program.c"
-		[ -s "$dir/$program.c" ] || {
-			echo "README.md has no $program.c" >&2
+			/^```$/ { block = 0; file = "" }
+			block == 1 {
+				block = 2
+				if (match($0, /^\/\* [a-z]+\.c:/))
+					file = dir "/" substr($0, 4, RLENGTH - 4)
+			}
+			file { print > file }' "$page"
+	done
+	for file in server client; do
+		[ -s "$dir/$file.c" ] || {
+			echo "README.md has no $file.c" >&2
 			exit 1
 		}
-		gcc -Wall -Wextra -Werror -O2 -I "$top/uapi" -o "$dir/$program" "$dir/$program.c"
+	done
+	for file in "$dir"/*.c; do
+		gcc -Wall -Wextra -Werror -O2 -I "$top/uapi" -o "${file%.c}" "$file"
 	done
 }
 
-run() {
+run_programs() {
 	local server line answer
 
 	exec {out}< <(exec "$dir/server")
@@ -42,8 +56,60 @@ run() {
 	[ "$answer" = 'carry this over' ]
 }
 
+# The script that a console block is: each command, printed before it is run.
+script_of() {
+	awk -v quote="'" '
+		function flush() {
+			if (!command)
+				return
+			shown = command
+			gsub(quote, quote "\\" quote quote, shown)
+			gsub(/\n/, "\n> ", shown)
+			print "printf \"%s\\n\" " quote "$ " shown quote
+			print command
+			command = ""
+		}
+		/^\$ / { flush(); command = substr($0, 3); next }
+		/^> / { command = command "\n" substr($0, 3) }
+		END { flush() }' "$1"
+}
+
+# run_block FILE: in a process group of its own, which ends with it.
+run_block() {
+	local block=$1 status=0 pid
+
+	script_of "$block" >"$block.sh"
+	mkdir "$block.dir"
+	(cd "$block.dir" && PATH=$top/build/tools:$dir:$PATH exec setsid timeout 120 bash "$block.sh") \
+		>"$block.out" 2>&1 </dev/null &
+	pid=$!
+	wait "$pid" || status=$?
+	cp "$block.out" "$block.said"
+	kill -KILL -- "-$pid" 2>/dev/null || :
+	diff -u --label "what stands there" --label "what came (status $status)" "$block" "$block.said"
+}
+
+run_commands() {
+	local page work block n=0 failed=0
+
+	work=$(mktemp -d)
+	# Another user finds the commands and runs them.
+	chmod 755 "$work"
+	for page in "${pages[@]}"; do
+		awk -v work="$work/$((++n))" '
+			/^```console$/ { file = sprintf("%s.%02d", work, ++n); next }
+			/^```$/ { file = "" }
+			file { print > file }' "$page"
+	done
+	for block in "$work"/*.[0-9][0-9]; do
+		run_block "$block" || failed=1
+	done
+	rm -rf "$work"
+	return "$failed"
+}
+
 case ${1-} in
 build) build ;;
-run) run ;;
+run) run_programs && run_commands ;;
 *) echo "usage: examples.sh build | run" >&2 && exit 2 ;;
 esac

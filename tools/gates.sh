@@ -10,7 +10,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${FERRY_CACHE:-$HOME/.cache/ferry}
 # Scripts of the kernel source: checkpatch, coccinelle, kernel-doc.
 linux=${FERRY_LINUX:-$cache/linux-6.12}
-all_gates=(style shellcheck checkpatch kernel-doc w1 sparse clang cocci)
+all_gates=(style shellcheck man checkpatch kernel-doc w1 sparse clang cocci)
 
 # What checkpatch --strict is wrong about here: path, types of message, reason.
 checkpatch_exceptions()
@@ -42,6 +42,16 @@ cocci_exceptions()
 	END
 }
 
+# The same for mandoc -T lint: path, message, reason.
+man_exceptions()
+{
+	cat <<-'END'
+	.* referenced.manual.not.found which pages are installed is no property of ours
+	.*\.7 unexpected.section:.Sh.ERRORS socket pages of section 7 have it on Linux
+	.*/af_ferry\.7 input.text.line.longer.than.80.bytes the source is as wide as the code's
+	END
+}
+
 usage()
 {
 	cat <<-END
@@ -49,6 +59,7 @@ usage()
 
 	style        SPDX lines, version tests only in compat*.h, no left-over marks
 	shellcheck   every shell script
+	man          mandoc -T lint on the manual pages
 	checkpatch   checkpatch.pl --strict on C sources, but for reasoned exceptions
 	kernel-doc   kernel-doc comments of module/ and uapi/
 	w1           gcc with W=1, for every kernel in FERRY_KDIRS
@@ -211,6 +222,18 @@ gate_shellcheck()
 		(cd "$top" && shellcheck -x -f gcc "$file") >> "$found" || true
 	done
 	verdict shellcheck "$found"
+}
+
+gate_man()
+{
+	local pages
+
+	need mandoc || return 0
+	mapfile -t pages < <(sources 'Documentation/*.[1-8]')
+	(cd "$top" && mandoc -T lint "${pages[@]}" 2>/dev/null || true) |
+		grep -vEf <(man_exceptions | awk '{ print "^mandoc: " $1 ":[0-9]+:.*" $2 }') \
+			> "$work/man" || true
+	verdict "mandoc -T lint (${#pages[@]} pages)" "$work/man"
 }
 
 # Reads "path:line: LEVEL:TYPE: text" and drops what an exception covers.

@@ -36,8 +36,9 @@ packages() {
 		printf '%s\n' make gcc libc6-dev kmod xz-utils zstd busybox-static qemu-system-x86 \
 			perl socat "${kernels[@]/@/image}" "${kernels[@]/@/headers}"
 		;;
-	check) # make check: selftests (32-bit ones too) and static checks
-		printf '%s\n' sparse shellcheck python3 procps linux-source-6.12 gcc-multilib
+	check) # make check: selftests (32-bit ones too), the command, and static checks
+		printf '%s\n' sparse shellcheck python3 procps linux-source-6.12 gcc-multilib \
+			libmnl-dev libjson-c-dev pkg-config mandoc
 		;;
 	next) # make check: a newer kernel than this Debian has, see debian-tree.sh
 		printf '%s\n' debootstrap debian-archive-keyring

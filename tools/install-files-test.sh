@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What "make install" puts below a root of its own can be used from there, and
+# "make uninstall" leaves no file. Needs neither a machine nor the module.
+
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+
+die()
+{
+	echo "$*" >&2
+	exit 1
+}
+
+files()
+{
+	find "$root" ! -type d -printf '%m %P\n' | sort -k 2
+}
+
+umask 022
+make -s -C "$top" install DESTDIR="$root" PREFIX=/opt/ferry
+diff <(files) - <<-'END'
+	755 opt/ferry/bin/ferry
+	644 opt/ferry/include/linux/ferry.h
+	644 opt/ferry/include/linux/ferry_diag.h
+	644 opt/ferry/share/bash-completion/completions/ferry
+	644 opt/ferry/share/man/man1/ferry.1
+	644 opt/ferry/share/man/man7/af_ferry.7
+END
+
+[[ $("$root/opt/ferry/bin/ferry" --version) == "ferry "[0-9]* ]] || die "no version"
+echo '#include <linux/ferry_diag.h>
+#include <linux/ferry.h>
+int main(void) { return FERRY_ADDR_LEN(0) != 20; }' |
+	gcc -Wall -Werror -I "$root/opt/ferry/include" -xc - -o "$root/uses"
+"$root/uses"
+rm "$root/uses"
+for page in man1/ferry.1 man7/af_ferry.7; do
+	# Bold is a letter, a backspace and the letter again.
+	text=$(mandoc "$root/opt/ferry/share/man/$page" | sed 's/.\x08//g')
+	[[ $text == *AF_FERRY* ]] || die "$page is no page"
+done
+
+make -s -C "$top" uninstall DESTDIR="$root" PREFIX=/opt/ferry
+[[ -z $(files) ]] || die "still there: $(files)"
