@@ -105,6 +105,9 @@ int ferry_urg_recv(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 	if (flags & MSG_TRUNC || copy_to_iter(&byte, 1, &msg->msg_iter) == 1)
 		return 1;
 
+	/* Who peeks has taken nothing, but another may have meanwhile. */
+	if (flags & MSG_PEEK)
+		return -EFAULT;
 	/* Unless a newer one has taken its place. */
 	spin_lock(&fs->lock);
 	if (fs->urg_at == at && fs->urg_state == FERRY_URG_TAKEN)

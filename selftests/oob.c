@@ -890,6 +890,32 @@ TEST_F(ferry_stream, F08_fault_on_oob_revives_nothing)
 	}
 }
 
+/* A peek that fails gives back nothing: another has read the byte meanwhile. */
+TEST_F(ferry_stream, F08_fault_on_an_oob_peek_revives_nothing)
+{
+	char byte;
+	struct ft_call call = {
+		.fn = ft_do_recv, .fd = self->b, .len = 1,
+		.flags = MSG_OOB | MSG_PEEK,
+	};
+	struct stall stall;
+
+	STALL_NEED(&stall);
+	call.buf = stall_at(&stall, 0);
+	ASSERT_EQ(1, send(self->a, "U", 1, MSG_OOB));
+	ASSERT_EQ(0, ft_start(&call));
+	ASSERT_TRUE(stall_wait(&stall));
+	EXPECT_EQ(1, recv(self->b, &byte, 1, MSG_OOB));
+	EXPECT_EQ('U', byte);
+	ASSERT_TRUE(stall_fail(&stall));
+	ft_join(&call);
+	EXPECT_EQ(-1, call.ret);
+	EXPECT_EQ(EFAULT, call.err);
+	EXPECT_ERR(EINVAL, recv(self->b, &byte, 1, MSG_OOB));
+	EXPECT_EQ(0, ft_poll(self->b, POLLPRI, 0));
+	stall_close(&stall);
+}
+
 /* A reader that comes nearer to the mark, and somebody who asks meanwhile. */
 
 #define BEFORE	12000
