@@ -133,6 +133,16 @@ run_test()
 	"$1"
 }
 
+# Are the test's sockets gone? Who was killed at its end may still be about to die.
+gone()
+{
+	local end=$((SECONDS + 30))
+
+	until (($(wc -l < /proc/net/ferry) == 1)); do
+		((SECONDS < end)) || return
+	done
+}
+
 run_tests()
 {
 	local test number=0 failures=0 status result start
@@ -157,7 +167,7 @@ run_tests()
 		# Not a part of a condition, where errexit would not hold.
 		(run_test "$test") < /dev/null 2> "$work/stderr" &
 		wait $! || status=$?
-		if ((status == 0 && $(wc -l < /proc/net/ferry) != 1)); then
+		if ((status == 0)) && ! gone; then
 			echo "# sockets are left:"
 			sed 's/^/# /' /proc/net/ferry
 			status=1
