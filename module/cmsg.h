@@ -18,8 +18,8 @@
  * @secid: its security label
  * @mark: SO_MARK of the message
  * @tsflags: its SO_TIMESTAMPING flags for this message
- * @key: for SOF_TIMESTAMPING_OPT_ID, on a byte stream the number of the last byte, else
- *	what SCM_TS_OPT_ID says
+ * @key: for SOF_TIMESTAMPING_OPT_ID, on a byte stream the number of the last byte
+ *	queued, else what SCM_TS_OPT_ID says
  * @last: byte stream: the last buffer queued, with a reference, when a stamp is
  *	wanted
  * @rights: descriptors, until a buffer takes them over

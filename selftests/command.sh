@@ -29,7 +29,7 @@ F16_the_end_of_input_is_passed_on()
 {
 	local pid
 
-	# tr answers all of it at the end of its input and no sooner.
+	# sort answers all of it at the end of its input and no sooner.
 	"$ferry" listen --exec "sort -r" half & pid=$!
 	try 0 "$ferry" connect --wait 60 half <<< $'a\nb'
 	is "$out" $'b\na'

@@ -8,6 +8,7 @@
 . "$(dirname "$0")/command_lib.sh"
 
 completion=$here/../tools/ferry/completion/ferry
+
 # ---- addresses ----
 
 # Names of all bytes, and those that only look like an address with a node.

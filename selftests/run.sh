@@ -16,7 +16,7 @@ usage()
 
 	  -l LOGDIR   also leave each program's whole output in LOGDIR/PROGRAM.tap
 	  -n          only AF_FERRY: the tests of the old families are skipped
-	  -t SECONDS  how long one program may take (120)
+	  -t SECONDS  how long one program may take (240)
 	  -o          only the old families: AF_FERRY need not be there
 	  -v          also show what passed in detail
 	END

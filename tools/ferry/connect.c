@@ -31,28 +31,19 @@ static const struct option options[] = {
 	{}
 };
 
+static const struct syntax syntax = { ":t:e:c:w:P:s:Tvh", options, help };
+
 int cmd_connect(int argc, char **argv)
 {
 	const char *command = NULL;
 	struct endpoint e;
-	int option, fd;
 	pid_t pid;
+	int fd;
 
 	endpoint_init(&e);
-	while ((option = getopt_long(argc, argv, ":t:e:c:w:P:s:Tvh", options, NULL)) != -1) {
-		if (endpoint_option(&e, option, optarg))
-			continue;
-		switch (option) {
-		case 'e':
-			command = optarg;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return output_end(FERRY_OK);
-		default:
-			fail_option(option, argv);
-		}
-	}
+	/* There is but one of its own. */
+	while (option_next(argc, argv, &syntax, &e) != -1)
+		command = optarg;
 	endpoint_address(&e, argc - optind, argv + optind);
 	if (e.count && e.type == SOCK_STREAM)
 		fail(FERRY_USAGE, "a stream has no messages that --count could count");

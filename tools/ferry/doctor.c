@@ -37,6 +37,8 @@ static const struct option options[] = {
 	{}
 };
 
+static const struct syntax syntax = { ":jh", options, help };
+
 enum verdict { FINE, NOTE, BAD };
 
 static const char * const verdicts[] = { "ok", "note", "bad" };
@@ -102,8 +104,12 @@ static bool have_file(const char *format, ...)
 	return !access(path, F_OK);
 }
 
-/* Whether a line of the files begins with the word(s). */
-static bool files_say(const char *pattern, const char *begin, char *where, size_t size)
+/*
+ * Whether a line of the files is one that @fits accepts; @where, if it is not NULL, tells
+ * of which.
+ */
+static bool files_have(const char *pattern, bool (*fits)(const char *line, const void *arg),
+		       const void *arg, char *where, size_t size)
 {
 	char line[512];
 	bool found = false;
@@ -116,14 +122,22 @@ static bool files_say(const char *pattern, const char *begin, char *where, size_
 	for (i = 0; i < files.gl_pathc && !found; i++) {
 		f = fopen(files.gl_pathv[i], "re");
 		while (f && !found && fgets(line, sizeof(line), f))
-			found = !strncmp(line + strspn(line, " \t"), begin, strlen(begin));
-		if (found)
+			found = fits(line, arg);
+		if (found && where)
 			snprintf(where, size, "%s", files.gl_pathv[i]);
 		if (f)
 			fclose(f);
 	}
 	globfree(&files);
 	return found;
+}
+
+/* A line of modprobe.d that keeps the module from being loaded. */
+static bool is_block(const char *line, const void *unused)
+{
+	(void)unused;
+	line += strspn(line, " \t");
+	return !strncmp(line, "blacklist ferry", 15) || !strncmp(line, "install ferry", 13);
 }
 
 /* The module that depmod has listed for a kernel. */
@@ -215,10 +229,8 @@ static void check_module(void)
 	if (find_module(doctor.kernel.release, doctor.module, sizeof(doctor.module))) {
 		if (doctor.works)
 			tell("module", FINE, NULL, "%s", doctor.module);
-		else if (files_say("{/etc,/run,/lib}/modprobe.d/*.conf", "blacklist ferry", where,
-				   sizeof(where)) ||
-			 files_say("{/etc,/run,/lib}/modprobe.d/*.conf", "install ferry", where,
-				   sizeof(where)))
+		else if (files_have("{/etc,/run,/lib}/modprobe.d/*.conf", is_block, NULL, where,
+				    sizeof(where)))
 			tell("module", BAD, "take the line out, or load it by hand: modprobe ferry",
 			     "%s is kept from being loaded by %s", doctor.module, where);
 		else
@@ -347,28 +359,20 @@ static void check_signature(void)
 		     lockdown_mode(), secure_boot() ? "on" : "off");
 }
 
+/* A line of /proc/net/tcp and its like: a socket bound to a port, in a state. */
+static bool is_bound(const char *line, const void *arg)
+{
+	const unsigned int *want = arg;
+	unsigned int port, state;
+
+	return sscanf(line, " %*u: %*[0-9A-F]:%x %*s %x", &port, &state) == 2 &&
+	       port == want[0] && state == want[1];
+}
+
 /* Whether a socket of the kernel's own is bound to a port of a namespace. */
 static bool port_open(const char *pattern, unsigned int port, unsigned int state)
 {
-	unsigned int local, is;
-	bool found = false;
-	char line[512];
-	glob_t files;
-	size_t i;
-	FILE *f;
-
-	if (glob(pattern, GLOB_BRACE, NULL, &files))
-		return false;
-	for (i = 0; i < files.gl_pathc && !found; i++) {
-		f = fopen(files.gl_pathv[i], "re");
-		while (f && !found && fgets(line, sizeof(line), f))
-			found = sscanf(line, " %*u: %*[0-9A-F]:%x %*s %x", &local, &is) == 2 &&
-				local == port && is == state;
-		if (f)
-			fclose(f);
-	}
-	globfree(&files);
-	return found;
+	return files_have(pattern, is_bound, (unsigned int []){ port, state }, NULL, 0);
 }
 
 static void check_port(void)
@@ -448,20 +452,9 @@ static void check_names(void)
 
 int cmd_doctor(int argc, char **argv)
 {
-	int option;
-
-	while ((option = getopt_long(argc, argv, ":jh", options, NULL)) != -1) {
-		switch (option) {
-		case 'j':
-			doctor.json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return output_end(FERRY_OK);
-		default:
-			fail_option(option, argv);
-		}
-	}
+	/* There is but one. */
+	while (option_next(argc, argv, &syntax, NULL) != -1)
+		doctor.json = true;
 	if (optind < argc)
 		fail(FERRY_USAGE, "'%s' is left over; see %s --help", argv[optind], command_name);
 

@@ -44,8 +44,20 @@ extern const char *command_name;
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 noreturn void fail_errno(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
-noreturn void fail_option(int option, char **argv);
 int output_end(int status);
+
+/* ---- options.c: options of subcommands ---- */
+
+struct endpoint;
+struct option;
+
+struct syntax {
+	const char *letters;	/* for getopt_long(), begins with a colon */
+	const struct option *options;
+	const char *help;
+};
+
+int option_next(int argc, char **argv, const struct syntax *syntax, struct endpoint *e);
 
 /* ---- address.c: the text form of addresses ---- */
 

@@ -35,6 +35,8 @@ static const struct option options[] = {
 	{}
 };
 
+static const struct syntax syntax = { ":t:e:km:rP:s:Tvh", options, help };
+
 /* Connections one after the other, each with a command or to standard output. */
 static void serve(const struct endpoint *e, int listener, const char *command)
 {
@@ -63,9 +65,7 @@ int cmd_listen(int argc, char **argv)
 	pid_t pid;
 
 	endpoint_init(&e);
-	while ((option = getopt_long(argc, argv, ":t:e:km:rP:s:Tvh", options, NULL)) != -1) {
-		if (endpoint_option(&e, option, optarg))
-			continue;
+	while ((option = option_next(argc, argv, &syntax, &e)) != -1) {
 		switch (option) {
 		case 'e':
 			command = optarg;
@@ -73,11 +73,6 @@ int cmd_listen(int argc, char **argv)
 		case 'k':
 			keep = true;
 			break;
-		case 'h':
-			fputs(help, stdout);
-			return output_end(FERRY_OK);
-		default:
-			fail_option(option, argv);
 		}
 	}
 	endpoint_address(&e, argc - optind, argv + optind);

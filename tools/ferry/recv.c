@@ -27,6 +27,8 @@ static const struct option options[] = {
 	{}
 };
 
+static const struct syntax syntax = { ":t:c:m:rTvh", options, help };
+
 static void receive_connection(const struct endpoint *e, int listener, uint64_t count)
 {
 	struct address peer;
@@ -44,21 +46,11 @@ static void receive_connection(const struct endpoint *e, int listener, uint64_t 
 int cmd_recv(int argc, char **argv)
 {
 	struct endpoint e;
-	int option, fd;
 	uint64_t i;
+	int fd;
 
 	endpoint_init(&e);
-	while ((option = getopt_long(argc, argv, ":t:c:m:rTvh", options, NULL)) != -1) {
-		if (endpoint_option(&e, option, optarg))
-			continue;
-		switch (option) {
-		case 'h':
-			fputs(help, stdout);
-			return output_end(FERRY_OK);
-		default:
-			fail_option(option, argv);
-		}
-	}
+	option_next(argc, argv, &syntax, &e);
 	endpoint_address(&e, argc - optind, argv + optind);
 
 	progress_start(false, true);

@@ -6,7 +6,6 @@
 #include "ferry.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,20 +64,6 @@ void fail_errno(int err, const char *format, ...)
 	say(format, args, strerror(err));
 	va_end(args);
 	exit(err == EACCES || err == EPERM ? FERRY_DENIED : FERRY_ERROR);
-}
-
-/**
- * fail_option() - an option that there is not
- * @option: what getopt_long() found: ':' when the value is missing
- * @argv: the command line
- */
-void fail_option(int option, char **argv)
-{
-	if (option == ':')
-		fail(FERRY_USAGE, "'%s' needs a value; see %s --help", argv[optind - 1],
-		     command_name);
-	fail(FERRY_USAGE, "there is no option '%s'; see %s --help", argv[optind - 1],
-	     command_name);
 }
 
 /**

@@ -30,6 +30,8 @@ static const struct option options[] = {
 	{}
 };
 
+static const struct syntax syntax = { ":t:M:w:P:s:vh", options, help };
+
 /* An empty input is an empty message, where there are messages. */
 static void send_input(int fd, const struct endpoint *e)
 {
@@ -52,25 +54,15 @@ int cmd_send(int argc, char **argv)
 	const char **messages = NULL;
 	size_t n_messages = 0, i;
 	struct endpoint e;
-	int option, fd;
+	int fd;
 
 	endpoint_init(&e);
-	while ((option = getopt_long(argc, argv, ":t:M:w:P:s:vh", options, NULL)) != -1) {
-		if (endpoint_option(&e, option, optarg))
-			continue;
-		switch (option) {
-		case 'M':
-			messages = reallocarray(messages, n_messages + 1, sizeof(*messages));
-			if (!messages)
-				fail(FERRY_ERROR, "no memory for so many messages");
-			messages[n_messages++] = optarg;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return output_end(FERRY_OK);
-		default:
-			fail_option(option, argv);
-		}
+	/* There is but one of its own. */
+	while (option_next(argc, argv, &syntax, &e) != -1) {
+		messages = reallocarray(messages, n_messages + 1, sizeof(*messages));
+		if (!messages)
+			fail(FERRY_ERROR, "no memory for so many messages");
+		messages[n_messages++] = optarg;
 	}
 	endpoint_address(&e, argc - optind, argv + optind);
 

@@ -50,6 +50,8 @@ static const struct option options[] = {
 	{}
 };
 
+static const struct syntax syntax = { ":lS:t:empoHjw::h", options, help };
+
 enum { LISTENING, CONNECTING, ESTABLISHED, UNACCEPTED, UNCONNECTED };
 
 /* The words of --state and of JSON, and those of ss(8). */
@@ -464,7 +466,7 @@ int cmd_ss(int argc, char **argv)
 	int option, type;
 	char *end;
 
-	while ((option = getopt_long(argc, argv, ":lS:t:empoHjw::h", options, NULL)) != -1) {
+	while ((option = option_next(argc, argv, &syntax, NULL)) != -1) {
 		switch (option) {
 		case 'l':
 			v.states |= 1U << LISTENING;
@@ -502,11 +504,6 @@ int cmd_ss(int argc, char **argv)
 				fail(FERRY_USAGE,
 				     "--watch is a number of seconds from 0.1, not '%s'", optarg);
 			break;
-		case 'h':
-			fputs(help, stdout);
-			return output_end(FERRY_OK);
-		default:
-			fail_option(option, argv);
 		}
 	}
 	v.names = argv + optind;

@@ -24,7 +24,7 @@ struct conversation {
 	const struct endpoint *e;
 	/* A bound datagram socket answers who has spoken last. */
 	bool answers;
-	/* Input was taken that is not sent yet. */
+	/* Input is taken that is not sent yet. */
 	atomic_bool sending;
 	pthread_mutex_t lock;
 	pthread_cond_t spoken;
@@ -53,6 +53,15 @@ size_t input_read(void *data, size_t size, bool full)
 		have += n;
 	} while (n < 0 || (full && n && have < size));
 	return have;
+}
+
+/* Until there is some, or its end. */
+static void input_wait(void)
+{
+	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	while (poll(&in, 1, -1) < 0 && errno == EINTR)
+		;
 }
 
 static void output_write(const void *data, size_t len)
@@ -101,8 +110,13 @@ static void *send_input(void *arg)
 	size_t n;
 
 	message_init(&m, c->e->size);
-	while ((n = input_read(m.data, c->e->size, false))) {
+	for (;;) {
+		input_wait();
+		/* Before it is taken: what is not taken nobody misses. */
 		c->sending = true;
+		n = input_read(m.data, c->e->size, false);
+		if (!n)
+			break;
 		message_send(c->fd, c->e, wait_for_peer(c, &peer), m.data, n, first);
 		c->sending = false;
 		first = false;
