@@ -164,9 +164,13 @@ run_tests()
 		start=${EPOCHREALTIME/./}
 		find "$work" -mindepth 1 ! -name ferry -delete
 		status=0
-		# Not a part of a condition, where errexit would not hold.
-		(run_test "$test") < /dev/null 2> "$work/stderr" &
+		# Not a part of a condition, where errexit would not hold; a process
+		# group, of which nobody outlives the test, however it ended.
+		set -m
+		(set +m; run_test "$test") < /dev/null 2> "$work/stderr" &
+		set +m
 		wait $! || status=$?
+		kill -KILL -- -$! 2> /dev/null || :
 		if ((status == 0)) && ! gone; then
 			echo "# sockets are left:"
 			sed 's/^/# /' /proc/net/ferry

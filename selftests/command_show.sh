@@ -87,7 +87,7 @@ P05_ss_shows_names_queues_and_processes()
 		:
 	done
 	try 0 "$ferry" ss --processes
-	[[ ${out%%$'\n'*} =~ ^Type\ +State\ +Recv-Q\ +Send-Q\ +Local\ Name\ +Inode\ +Peer\ Name\ +Inode\ Process ]] ||
+	[[ ${out%%$'\n'*} =~ ^Type\ +State\ +Recv-Q\ +Send-Q\ +Local\ Name\ +Inode\ +Peer\ Name\ +Inode\ +Process ]] ||
 		note "header: ${out%%$'\n'*}"
 	[[ $out =~ stream\ ESTAB\ +5\ +0\ +table\ +[0-9]+\ +\*\ +[0-9]+\ +users:\(\(\"sleep\",pid=([0-9]+),fd=0\),\(\"sleep\" ]] ||
 		note "server: $out"

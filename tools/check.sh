@@ -21,10 +21,18 @@ step() {
 	failures+=("in: $*")
 }
 
+# seconds_of_programs: of those that ended, the slowest first.
+seconds_of_programs() {
+	awk '/^(not )?ok [0-9]+ [^ ]+$/ { name = $NF }
+		/^# [0-9]+ passed.* in [0-9]+ s / { match($0, / in [0-9]+ s /)
+			print substr($0, RSTART + 4, RLENGTH - 7), name }' "$log" |
+		sort -rn | paste -sd , | sed 's/^/  # seconds: /'
+}
+
 # tally: adds what the last sum in the log says to ours, and notes what failed
 # there: the last lines that a selftest said before, of a gate and of the machine
 # the first ones after. Without a sum it fails, and notes which program was the
-# last and what the machine had to say.
+# last, how long the others took, and what the machine had to say.
 tally() {
 	local lines
 
@@ -44,6 +52,7 @@ tally() {
 	if ! sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1); then
 		mapfile -t lines < <(
 			grep -a '# Subtest: ' "$log" | tail -n 1
+			seconds_of_programs
 			awk '/^vm: [^L]/ { on = 1 }
 				on { line[n++] = "  # " $0 }
 				END { for (i = 0; i < n; i++)
@@ -85,7 +94,7 @@ check_kernel() {
 	try "what README.md and the tutorial show works on $release" \
 		"$top/tools/vm/vm" run --kernel "$release" --timeout 300 -- \
 		bash -ec 'tools/examples.sh run; tools/demo.sh' || :
-	"$top/tools/vm/vm" run --kernel "$release" --timeout "${FERRY_TIMEOUT:-1500}" \
+	"$top/tools/vm/vm" run --kernel "$release" --timeout "${FERRY_TIMEOUT:-3000}" \
 		--log "$top/build/check-$release.kernel" -- "$top/selftests/run.sh" "${options[@]}" 2>&1 |
 		tee "$log" || status=$?
 	tally || result 1 "the selftests came to their end on $release"
