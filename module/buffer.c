@@ -108,6 +108,7 @@ struct ferry_buf *ferry_buf_share(struct ferry_buf *buf)
 	view->gid = buf->gid;
 	view->secid = buf->secid;
 	view->mark = buf->mark;
+	view->priority = buf->priority;
 	view->from = buf->from;
 	if (view->from)
 		refcount_inc(&view->from->refs);

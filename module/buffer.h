@@ -42,8 +42,7 @@ struct ferry_rights;
  * @from: sender's address, or NULL when it has none (records)
  * @drops: what the receiver had lost when this was queued, for SO_RXQ_OVFL
  * @mark: sender's SO_MARK
- * @txflags: SOF_TIMESTAMPING_TX_RECORD_MASK flags of @txstamp; 0 on a byte stream
- *	in the middle of a message. Guarded by the queue's @lock
+ * @priority: sender's SO_PRIORITY; see ferry_priority_used
  * @stamp: when it was queued, if the receiver asked; else 0
  * @txstamp: what the sender is told when it was read, or NULL; see timestamp.c
  * @uarg: MSG_ZEROCOPY: its notification with a reference, or NULL; see zerocopy.c
@@ -69,7 +68,7 @@ struct ferry_buf {
 				more:1;
 	u8			peeked;
 	u32			secid;
-	u32			txflags;
+	u32			priority;
 	struct sock		*sk;
 	struct sock		*to;
 	struct pid		*pid;

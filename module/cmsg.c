@@ -50,6 +50,22 @@ void ferry_passsec_forget(struct sock *sk)
 	static_branch_slow_dec_deferred(&ferry_passsec_used);
 }
 
+DEFINE_STATIC_KEY_FALSE(ferry_priority_used);
+
+/**
+ * ferry_priority_set() - a socket has got a priority
+ * @sk: socket
+ *
+ * From the first one on that is not 0 all messages have theirs.
+ *
+ * Context: process, may sleep.
+ */
+void ferry_priority_set(const struct sock *sk)
+{
+	if (READ_ONCE(sk->sk_priority))
+		static_branch_enable(&ferry_priority_used);
+}
+
 static int ferry_cmsg_rights(const struct cmsghdr *cmsg,
 			     struct ferry_sender *from)
 {
@@ -163,6 +179,12 @@ int ferry_cmsg_parse(struct socket *sock, struct msghdr *msg,
 	}
 	from->mark = sockc.mark;
 	from->tsflags = sockc.tsflags;
+	if (FERRY_TELLS_PRIORITY) {
+		from->tsflags |= FERRY_OWN_PRIORITY;
+		from->priority = ferry_cookie_priority(&sockc);
+		if (from->priority)
+			static_branch_enable(&ferry_priority_used);
+	}
 	from->key = ferry_ts_opt_id(&sockc);
 	if (err)
 		ferry_cmsg_sent(from);

@@ -8,6 +8,7 @@
 
 #include "buffer.h"
 #include "compat-scm.h"
+#include "compat.h"
 #include "inflight.h"
 
 /**
@@ -17,6 +18,7 @@
  * @gid: its gid
  * @secid: its security label
  * @mark: SO_MARK of the message
+ * @priority: SO_PRIORITY of the message, if FERRY_OWN_PRIORITY is in @tsflags
  * @tsflags: its SO_TIMESTAMPING flags for this message
  * @key: for SOF_TIMESTAMPING_OPT_ID, on a byte stream the number of the last byte
  *	queued, else what SCM_TS_OPT_ID says
@@ -31,6 +33,7 @@ struct ferry_sender {
 	kgid_t			gid;
 	u32			secid;
 	u32			mark;
+	u32			priority;
 	u32			tsflags;
 	u32			key;
 	struct ferry_buf	*last;
@@ -38,7 +41,12 @@ struct ferry_sender {
 	struct pid		*pid_ref;
 };
 
+/* In tsflags, where SO_TIMESTAMPING has no flag: the message has its own @priority. */
+#define FERRY_OWN_PRIORITY	BIT(30)
+
 extern struct static_key_false_deferred ferry_passsec_used;
+DECLARE_STATIC_KEY_FALSE(ferry_priority_used);
+void ferry_priority_set(const struct sock *sk);
 void ferry_passsec_changed(struct socket *sock);
 void ferry_passsec_forget(struct sock *sk);
 struct pid *ferry_cmsg_pid(struct ferry_sock *fs, struct pid *pid);
@@ -100,6 +108,30 @@ static inline void ferry_cmsg_sent(struct ferry_sender *from)
 		ferry_rights_put(from->rights);
 }
 
+/*
+ * ferry_uses_priority() - has any message on this machine a priority? While none has,
+ * that of a buffer is 0 as it was made. Where no receiver can ask, a filter looks at
+ * the sender's socket.
+ */
+static inline bool ferry_uses_priority(void)
+{
+	return FERRY_TELLS_PRIORITY && static_branch_unlikely(&ferry_priority_used);
+}
+
+/* ferry_sender_priority() - SO_PRIORITY of the message that @from sends by @sk */
+static inline u32 ferry_sender_priority(const struct ferry_sender *from,
+					const struct sock *sk)
+{
+	return from->tsflags & FERRY_OWN_PRIORITY ? from->priority :
+						    READ_ONCE(sk->sk_priority);
+}
+
+/* ferry_buf_priority() - SO_PRIORITY of the message in @buf, sent by @sk */
+static inline u32 ferry_buf_priority(const struct ferry_buf *buf, const struct sock *sk)
+{
+	return FERRY_TELLS_PRIORITY ? buf->priority : READ_ONCE(sk->sk_priority);
+}
+
 /**
  * ferry_cmsg_attach() - give a new buffer what belongs to its message
  * @buf: first buffer of the message, with @sk set, in no queue yet
@@ -117,6 +149,8 @@ static inline void ferry_cmsg_attach(struct ferry_buf *buf,
 	buf->gid = from->gid;
 	buf->secid = from->secid;
 	buf->mark = from->mark;
+	if (ferry_uses_priority())
+		buf->priority = ferry_sender_priority(from, buf->sk);
 	buf->rights = from->rights;
 	from->rights = NULL;
 }

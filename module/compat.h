@@ -85,6 +85,28 @@ static inline int ferry_sock_cmsg(struct sock *sk, struct msghdr *msg,
 #endif
 }
 
+/*
+ * 6.14 tells a receiver the priority of each message, which may have one of its own.
+ * Before, only a socket filter can see it.
+ */
+#ifdef SO_RCVPRIORITY
+#define FERRY_RCVPRIORITY_FLAG	BIT(SOCK_RCVPRIORITY)
+#define FERRY_TELLS_PRIORITY	true
+
+static inline u32 ferry_cookie_priority(const struct sockcm_cookie *sockc)
+{
+	return sockc->priority;
+}
+#else
+#define FERRY_RCVPRIORITY_FLAG	0UL
+#define FERRY_TELLS_PRIORITY	false
+
+static inline u32 ferry_cookie_priority(const struct sockcm_cookie *sockc)
+{
+	return 0;
+}
+#endif
+
 /* 6.10 dropped the source, which __string() knows, from the arguments. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
 #define ferry_assign_str(dst, src)		\

@@ -4,8 +4,8 @@
  *
  * The core's filters look at a struct sk_buff, which local messages are not:
  * where a filter is attached a copy is made for it. Nobody else pays for that.
- * The program sees the payload from offset 0 and the sender's mark, and may
- * shorten or drop it. What is dropped counts at the receiver and has been sent
+ * The program sees the payload from offset 0, the sender's mark and priority,
+ * and may shorten or drop it. What is dropped counts at the receiver and has been sent
  * as far as the sender is told.
  */
 #include <linux/filter.h>
@@ -13,6 +13,7 @@
 #include <linux/uio.h>
 
 #include "buffer.h"
+#include "cmsg.h"
 #include "ferry.h"
 #include "filter.h"
 #include "record.h"
@@ -22,15 +23,17 @@
  * @skb: the copy
  * @sk: sender
  * @mark: the message's mark
+ * @priority: the message's priority
  *
  * Programs also look at the device, which local messages count as received by,
  * and at what lies at a header's offset, which is the payload.
  */
-void ferry_filter_dress(struct sk_buff *skb, const struct sock *sk, u32 mark)
+void ferry_filter_dress(struct sk_buff *skb, const struct sock *sk, u32 mark,
+			u32 priority)
 {
 	skb->dev = sock_net(sk)->loopback_dev;
 	skb->mark = mark;
-	skb->priority = READ_ONCE(sk->sk_priority);
+	skb->priority = priority;
 	skb_reset_mac_header(skb);
 	skb_reset_network_header(skb);
 	skb_reset_transport_header(skb);
@@ -84,7 +87,7 @@ int ferry_filter_record(struct sock *sk, struct sock *to,
 	if (!skb)
 		return -ENOMEM;
 	len = skb->len;
-	ferry_filter_dress(skb, sk, first->mark);
+	ferry_filter_dress(skb, sk, first->mark, ferry_buf_priority(first, sk));
 	n = ferry_filter_run(to, skb);
 	if (n < 0) {
 		kfree_skb_reason(skb, SKB_DROP_REASON_SOCKET_FILTER);
@@ -100,13 +103,14 @@ int ferry_filter_record(struct sock *sk, struct sock *to,
  * ferry_filter_bytes() - show bytes of a stream to the receiver's filter
  * @sk: sender
  * @to: receiver with a filter
- * @mark: the message's mark
+ * @from: who sends
  * @iter: user memory, moved on
  * @len: bytes to take
  *
  * Return: a buffer with what passed, maybe nothing, or -ENOMEM or -EFAULT.
  */
-struct sk_buff *ferry_filter_bytes(struct sock *sk, struct sock *to, u32 mark,
+struct sk_buff *ferry_filter_bytes(struct sock *sk, struct sock *to,
+				   const struct ferry_sender *from,
 				   struct iov_iter *iter, size_t len)
 {
 	struct sk_buff *skb;
@@ -118,7 +122,7 @@ struct sk_buff *ferry_filter_bytes(struct sock *sk, struct sock *to, u32 mark,
 		kfree_skb(skb);
 		return ERR_PTR(-EFAULT);
 	}
-	ferry_filter_dress(skb, sk, mark);
+	ferry_filter_dress(skb, sk, from->mark, ferry_sender_priority(from, sk));
 	if (ferry_filter_run(to, skb) < 0)
 		skb_trim(skb, 0);
 	return skb;

@@ -28,6 +28,7 @@
 #include <net/sock_reuseport.h>
 
 #include "buffer.h"
+#include "cmsg.h"
 #include "compat.h"
 #include "ferry.h"
 #include "filter.h"
@@ -646,8 +647,10 @@ struct sock *ferry_name_find(struct sock *sk, const struct sockaddr_ferry *sa,
 	skb = ferry_record_skb(payload, 0, GFP_KERNEL);
 	if (!skb)
 		return ERR_PTR(-ENOMEM);
-	ferry_filter_dress(skb, sk, payload ? payload->mark :
-					      READ_ONCE(sk->sk_mark));
+	if (payload)
+		ferry_filter_dress(skb, sk, payload->mark, ferry_buf_priority(payload, sk));
+	else
+		ferry_filter_dress(skb, sk, READ_ONCE(sk->sk_mark), READ_ONCE(sk->sk_priority));
 	other = ferry_name_try(sk, sa, len, skb);
 	consume_skb(skb);
 	return other;

@@ -480,7 +480,7 @@ again:
 			return ERR_PTR(-ENOMEM);
 		}
 		if (from->tsflags & FERRY_TS_OPT_ID) {
-			first->txflags |= FERRY_TS_OPT_ID;
+			*ferry_txflags(first) |= FERRY_TS_OPT_ID;
 			skb_shinfo(first->txstamp)->tskey = from->key;
 		}
 		refcount_add(first->txstamp->truesize, &sk->sk_wmem_alloc);
@@ -1104,6 +1104,7 @@ static inline void ferry_record_describe(struct socket *sock,
 			.stamp = first->stamp,
 			.drops = first->drops,
 			.mark = first->mark,
+			.priority = first->priority,
 		};
 
 		ferry_recv_extras(sock->sk, msg, &extras);

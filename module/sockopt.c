@@ -157,6 +157,9 @@ static int ferry_set_socket(struct socket *sock, int optname, sockptr_t optval,
 	case SO_SNDBUFFORCE:
 		ferry_buffer_resized(sock->sk);
 		break;
+	case SO_PRIORITY:
+		ferry_priority_set(sock->sk);
+		break;
 	}
 	return 0;
 }
@@ -274,6 +277,9 @@ static const enum sock_flags ferry_inherited_flags[] = {
 	SOCK_RCVTSTAMP, SOCK_RCVTSTAMPNS, SOCK_LOCALROUTE, SOCK_RXQ_OVFL,
 	SOCK_SELECT_ERR_QUEUE, SOCK_FILTER_LOCKED, SOCK_TSTAMP_NEW,
 	SOCK_RCVMARK, SOCK_ZEROCOPY,
+#ifdef SO_RCVPRIORITY
+	SOCK_RCVPRIORITY,
+#endif
 };
 
 /**

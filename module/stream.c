@@ -110,6 +110,8 @@ static bool ferry_may_append(const struct ferry_buf *buf,
 	return !buf->shut && !from->rights && !ferry_wants_txstamp(from) &&
 	       buf->pid == from->pid && buf->secid == from->secid &&
 	       buf->mark == from->mark &&
+	       (!ferry_uses_priority() ||
+		buf->priority == ferry_sender_priority(from, buf->sk)) &&
 	       uid_eq(buf->uid, from->uid) && gid_eq(buf->gid, from->gid);
 }
 
@@ -443,7 +445,7 @@ static ssize_t ferry_stream_push_filtered(struct sock *sk, struct sock *peer,
 	if (!ferry_has_room(sk, peer) ||
 	    ferry_stream_unread(peer) + len > ferry_stream_limit(sk, peer))
 		return -EAGAIN;
-	skb = ferry_filter_bytes(sk, peer, from->mark, piece->iter, len);
+	skb = ferry_filter_bytes(sk, peer, from, piece->iter, len);
 	if (IS_ERR(skb))
 		return PTR_ERR(skb);
 	if (unlikely(piece->uarg))
@@ -476,9 +478,9 @@ static void ferry_stream_stamp(struct sock *sk, struct ferry_sock *to,
 	struct ferry_buf *buf = from->last;
 
 	/* It ended early. */
-	if (!buf->txflags) {
+	if (!*ferry_txflags(buf)) {
 		spin_lock(&to->lock);
-		buf->txflags = from->tsflags & SOF_TIMESTAMPING_TX_RECORD_MASK;
+		*ferry_txflags(buf) = from->tsflags & SOF_TIMESTAMPING_TX_RECORD_MASK;
 		ferry_txstamp_queued(sk, &to->sk, buf, from->key);
 		if (buf->off == buf->len)
 			ferry_txstamp_read(buf);
@@ -542,6 +544,8 @@ static ssize_t ferry_stream_send_plain(struct sock *sk, struct msghdr *msg,
 		     ferry_stamped(peer) || rcu_access_pointer(peer->sk_filter) ||
 		     buf->pid != task_tgid(current) ||
 		     buf->mark != READ_ONCE(sk->sk_mark) ||
+		     (ferry_uses_priority() &&
+		      buf->priority != READ_ONCE(sk->sk_priority)) ||
 		     !uid_eq(buf->uid, current_uid()) ||
 		     !gid_eq(buf->gid, current_gid())))
 		goto out;
@@ -1104,6 +1108,7 @@ static void ferry_stream_recv_peeked(struct ferry_receive *rx,
 {
 	rx->last.stamp = buf->stamp;
 	rx->last.mark = buf->mark;
+	rx->last.priority = buf->priority;
 	if (rx->creds || buf->rights)
 		ferry_cmsg_peek(buf, buf->rights, rx->msg, &rx->scm);
 	rx->skip += n;
@@ -1122,6 +1127,7 @@ static void ferry_stream_recv_taken(struct ferry_receive *rx,
 	if (unlikely(rx->extras)) {
 		rx->last.stamp = buf->stamp;
 		rx->last.mark = buf->mark;
+		rx->last.priority = buf->priority;
 	}
 	ferry_stream_consume_stamped(fs, buf, n);
 	if (unlikely(READ_ONCE(fs->urg_state)))

@@ -72,7 +72,7 @@ int ferry_txstamp_prepare(struct sock *sk, struct ferry_buf *buf, u32 tsflags)
 	if (to)
 		to->len = 0;
 	buf->truesize += buf->txstamp->truesize;
-	buf->txflags = tsflags & SOF_TIMESTAMPING_TX_RECORD_MASK;
+	*ferry_txflags(buf) = tsflags & SOF_TIMESTAMPING_TX_RECORD_MASK;
 	return 0;
 }
 
@@ -110,10 +110,10 @@ void ferry_txstamp_queued(struct sock *sk, struct sock *to,
 		memcpy(&offender->sa, &addr->sa, addr->len);
 	}
 	skb_shinfo(buf->txstamp)->tskey = key;
-	ferry_txstamp_mark(buf->txstamp, buf->txflags);
-	if (buf->txflags & SOF_TIMESTAMPING_TX_SCHED)
+	ferry_txstamp_mark(buf->txstamp, *ferry_txflags(buf));
+	if (*ferry_txflags(buf) & SOF_TIMESTAMPING_TX_SCHED)
 		__skb_tstamp_tx(buf->txstamp, NULL, NULL, sk, SCM_TSTAMP_SCHED);
-	if (buf->txflags & SOF_TIMESTAMPING_TX_SOFTWARE)
+	if (*ferry_txflags(buf) & SOF_TIMESTAMPING_TX_SOFTWARE)
 		__skb_tstamp_tx(buf->txstamp, NULL, NULL, sk, SCM_TSTAMP_SND);
 }
 
@@ -129,7 +129,7 @@ void ferry_txstamp_queued(struct sock *sk, struct sock *to,
 void ferry_txstamp_record(struct sock *sk, struct sock *to,
 			  struct ferry_buf *first)
 {
-	ferry_txstamp_queued(sk, to, first, first->txflags & FERRY_TS_OPT_ID ?
+	ferry_txstamp_queued(sk, to, first, *ferry_txflags(first) & FERRY_TS_OPT_ID ?
 			     skb_shinfo(first->txstamp)->tskey :
 			     ferry_txstamp_key(sk, 1));
 }
@@ -149,11 +149,11 @@ void ferry_txstamp_dropped(struct sock *sk, u32 tsflags, u32 key)
 {
 	struct ferry_buf none = {
 		.txstamp = ferry_record_skb(NULL, 0, sk->sk_allocation),
-		.txflags = tsflags,
 	};
 
 	if (!none.txstamp)
 		return;
+	*ferry_txflags(&none) = tsflags;
 	ferry_txstamp_queued(sk, NULL, &none, key);
 	consume_skb(none.txstamp);
 }
@@ -166,7 +166,7 @@ void ferry_txstamp_dropped(struct sock *sk, u32 tsflags, u32 key)
  */
 void ferry_txstamp_read(struct ferry_buf *buf)
 {
-	if (buf->txflags & SOF_TIMESTAMPING_TX_ACK)
+	if (*ferry_txflags(buf) & SOF_TIMESTAMPING_TX_ACK)
 		__skb_tstamp_tx(buf->txstamp, NULL, NULL, buf->sk,
 				SCM_TSTAMP_ACK);
 }
@@ -208,6 +208,10 @@ void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
 		put_cmsg(msg, SOL_SOCKET, SO_MARK, sizeof(value), &value);
 	}
 #endif
+	if (FERRY_RCVPRIORITY_FLAG & READ_ONCE(sk->sk_flags)) {
+		value = extras->priority;
+		put_cmsg(msg, SOL_SOCKET, SO_PRIORITY, sizeof(value), &value);
+	}
 }
 
 /**

@@ -5,20 +5,35 @@
 
 #include <linux/ktime.h>
 #include <linux/net_tstamp.h>
+#include <linux/skbuff.h>
 
+#include "buffer.h"
 #include "cmsg.h"
+#include "compat.h"
 
 /**
  * struct ferry_extras - what a receiver is told of a message, if it asked
  * @stamp: when it was queued, or 0
  * @drops: what the receiver had lost when it was
  * @mark: sender's SO_MARK
+ * @priority: sender's SO_PRIORITY
  */
 struct ferry_extras {
 	ktime_t			stamp;
 	u32			drops;
 	u32			mark;
+	u32			priority;
 };
+
+/*
+ * ferry_txflags() - which stamps a buffer with one is to give, where the packet has
+ * room: SOF_TIMESTAMPING_TX_RECORD_MASK flags and FERRY_TS_OPT_ID. None on a byte
+ * stream in the middle of a message. Guarded by the queue's @lock.
+ */
+static inline u32 *ferry_txflags(const struct ferry_buf *buf)
+{
+	return &buf->txstamp->mark;
+}
 
 int ferry_txstamp_prepare(struct sock *sk, struct ferry_buf *buf, u32 tsflags);
 u32 ferry_txstamp_key(struct sock *sk, u32 len);
@@ -37,7 +52,8 @@ int ferry_recv_errors(struct sock *sk, struct msghdr *msg, size_t len);
 #define FERRY_STAMP_FLAGS	(BIT(SOCK_TIMESTAMP) | \
 				 BIT(SOCK_TIMESTAMPING_RX_SOFTWARE))
 #define FERRY_EXTRA_FLAGS	(FERRY_STAMP_FLAGS | BIT(SOCK_RCVTSTAMP) | \
-				 BIT(SOCK_RXQ_OVFL) | BIT(SOCK_RCVMARK))
+				 BIT(SOCK_RXQ_OVFL) | BIT(SOCK_RCVMARK) | \
+				 FERRY_RCVPRIORITY_FLAG)
 
 /* ferry_stamped() - must every message to @sk be stamped when it is queued? */
 static inline bool ferry_stamped(const struct sock *sk)

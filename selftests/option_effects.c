@@ -432,8 +432,8 @@ static int filter_by_priority(int fd)
 						 code, 2));
 }
 
-/* Sends ten bytes, with a mark of their own unless it is negative. */
-static bool send_marked(int fd, int mark)
+/* Sends ten bytes, with SO_MARK or SO_PRIORITY of their own unless it is negative. */
+static bool send_with(int fd, int option, int value)
 {
 	union {
 		struct cmsghdr header;
@@ -441,44 +441,54 @@ static bool send_marked(int fd, int mark)
 	} control = {
 		.header.cmsg_len = CMSG_LEN(sizeof(int)),
 		.header.cmsg_level = SOL_SOCKET,
-		.header.cmsg_type = SO_MARK,
+		.header.cmsg_type = option,
 	};
 	struct iovec iov = { "0123456789", 10 };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (mark >= 0) {
-		memcpy(CMSG_DATA(&control.header), &mark, sizeof(mark));
+	if (value >= 0) {
+		memcpy(CMSG_DATA(&control.header), &value, sizeof(value));
 		msg.msg_control = &control;
 		msg.msg_controllen = sizeof(control);
 	}
 	return sendmsg(fd, &msg, 0) == 10;
 }
 
-/* The mark that came with ten bytes, -1 without one, -2 without bytes. */
-static int recv_mark(int fd)
+static bool send_marked(int fd, int mark)
+{
+	return send_with(fd, SO_MARK, mark);
+}
+
+/* What came with ten bytes, and nothing else; -1 if nothing, -2 without bytes. */
+static int recv_with(int fd, int option, int flags)
 {
 	union {
 		struct cmsghdr header;
 		char buf[256];
 	} control;
-	char buf[16];
+	char buf[10];
 	struct iovec iov = { buf, sizeof(buf) };
 	struct msghdr msg = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
 	struct cmsghdr *cmsg;
-	int mark = -1;
+	int value = -1;
 
-	if (recvmsg(fd, &msg, 0) != 10)
+	if (recvmsg(fd, &msg, flags) != 10)
 		return -2;
 	for (cmsg = CMSG_FIRSTHDR(&msg); cmsg; cmsg = CMSG_NXTHDR(&msg, cmsg)) {
-		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SO_MARK ||
-		    cmsg->cmsg_len != CMSG_LEN(sizeof(mark)) || mark != -1)
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != option ||
+		    cmsg->cmsg_len != CMSG_LEN(sizeof(value)) || value != -1)
 			return -3;
-		memcpy(&mark, CMSG_DATA(cmsg), sizeof(mark));
+		memcpy(&value, CMSG_DATA(cmsg), sizeof(value));
 	}
-	return mark;
+	return value;
+}
+
+static int recv_mark(int fd)
+{
+	return recv_with(fd, SO_MARK, 0);
 }
 
 /* What the header of UDP takes of what a filter keeps. */
@@ -563,6 +573,95 @@ TEST_F(traffic, O19_a_message_marked_by_nobody)
 	EXPECT_TRUE(send_marked(self->a, -1));
 	ASSERT_EQ(0, seteuid(0));
 	EXPECT_EQ(0, recv_mark(self->b));
+}
+
+/* As that of the mark, from Linux 6.14 on. */
+
+#define RCVPRIORITY	82
+
+#define NEED_PRIORITIES()						\
+do {									\
+	NEED_MARKS();							\
+	if (ft_kernel_before(6, 14))					\
+		SKIP(return, "came with Linux 6.14");			\
+} while (0)
+
+TEST_F(traffic, O46_priority_seen_by_a_receiver_that_asks)
+{
+	NEED_PRIORITIES();
+	/* Of the time of the send, whoever asks later; 0 is told too. */
+	ASSERT_TRUE(send_marked(self->a, -1));
+	ASSERT_EQ(0, ft_setint(self->a, SO_PRIORITY, 5));
+	ASSERT_TRUE(send_marked(self->a, -1));
+	ASSERT_EQ(0, ft_setint(self->a, SO_PRIORITY, 6));
+	ASSERT_EQ(0, ft_setint(self->b, RCVPRIORITY, 1));
+	EXPECT_EQ(0, recv_with(self->b, SO_PRIORITY, MSG_PEEK));
+	EXPECT_EQ(0, recv_with(self->b, SO_PRIORITY, 0));
+	EXPECT_EQ(5, recv_with(self->b, SO_PRIORITY, MSG_PEEK));
+	EXPECT_EQ(5, recv_with(self->b, SO_PRIORITY, 0));
+	/* One message may have another. */
+	ASSERT_TRUE(send_with(self->a, SO_PRIORITY, 3));
+	ASSERT_TRUE(send_marked(self->a, -1));
+	ASSERT_TRUE(send_with(self->a, SO_PRIORITY, 0));
+	EXPECT_EQ(3, recv_with(self->b, SO_PRIORITY, 0));
+	EXPECT_EQ(6, recv_with(self->b, SO_PRIORITY, 0));
+	EXPECT_EQ(0, recv_with(self->b, SO_PRIORITY, 0));
+	/* Beside the mark, not in its place. */
+	ASSERT_EQ(0, ft_setint(self->a, SO_MARK, 9));
+	ASSERT_TRUE(send_marked(self->a, -1));
+	EXPECT_EQ(6, recv_with(self->b, SO_PRIORITY, 0));
+	ASSERT_EQ(0, ft_setint(self->b, RCVPRIORITY, 0));
+	ASSERT_TRUE(send_marked(self->a, -1));
+	EXPECT_EQ(-1, recv_with(self->b, SO_PRIORITY, 0));
+}
+
+TEST_F(traffic, O46_priority_of_a_message_seen_by_a_filter)
+{
+	char buf[16];
+
+	NEED_PRIORITIES();
+	ASSERT_EQ(0, filter_by_priority(self->b));
+	ASSERT_EQ(0, ft_setint(self->a, SO_PRIORITY, HEADER + 4));
+	ASSERT_TRUE(send_with(self->a, SO_PRIORITY, HEADER + 6));
+	EXPECT_EQ(6, recv(self->b, buf, sizeof(buf), 0));
+	ASSERT_TRUE(send_with(self->a, SO_PRIORITY, -1));
+	EXPECT_EQ(4, recv(self->b, buf, sizeof(buf), 0));
+}
+
+/* Who may not set it for a socket may not for a message. */
+TEST_F(traffic, O46_priority_of_a_message_by_nobody)
+{
+	NEED_PRIORITIES();
+	ASSERT_EQ(0, ft_setint(self->b, RCVPRIORITY, 1));
+	ASSERT_EQ(0, seteuid(NOBODY));
+	EXPECT_FALSE(send_with(self->a, SO_PRIORITY, 7));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_TRUE(send_with(self->a, SO_PRIORITY, 6));
+	ASSERT_EQ(0, seteuid(0));
+	EXPECT_EQ(6, recv_with(self->b, SO_PRIORITY, 0));
+}
+
+/* An accepted socket asks as its listener does. */
+TEST_F(traffic, O46_rcvpriority_of_an_accepted_socket)
+{
+	struct ft_addr addr;
+	int listener, a, b;
+
+	if (variant->kind.type == SOCK_DGRAM)
+		SKIP(return, "has no connection");
+	if (ft_kernel_before(6, 14))
+		SKIP(return, "came with Linux 6.14");
+	listener = ft_listener(&variant->kind, &addr, 1);
+	ASSERT_LE(0, listener);
+	ASSERT_EQ(0, ft_setint(listener, RCVPRIORITY, 1));
+	a = ft_connect(&variant->kind, &addr);
+	ASSERT_LE(0, a);
+	b = accept(listener, NULL, NULL);
+	ASSERT_LE(0, b);
+	EXPECT_EQ(variant->kind.domain != AF_UNIX, ft_getint(b, RCVPRIORITY));
+	ft_close(&b);
+	ft_close(&a);
+	ft_close(&listener);
 }
 
 /* SO_DEBUG, as the tracepoint shows it. */
