@@ -258,6 +258,7 @@ static const struct proto_ops ferry_stream_ops = {
 	.shutdown	= ferry_shutdown,
 	.setsockopt	= ferry_setsockopt,
 	.getsockopt	= ferry_getsockopt,
+	.show_fdinfo	= ferry_show_fdinfo,
 	.sendmsg	= ferry_stream_sendmsg,
 	.recvmsg	= ferry_stream_recvmsg,
 	FERRY_SENDPAGE_OP
@@ -286,6 +287,7 @@ static const struct proto_ops ferry_seqpacket_ops = {
 	.shutdown	= ferry_shutdown,
 	.setsockopt	= ferry_setsockopt,
 	.getsockopt	= ferry_getsockopt,
+	.show_fdinfo	= ferry_show_fdinfo,
 	.sendmsg	= ferry_seqpacket_sendmsg,
 	.recvmsg	= ferry_record_recvmsg,
 	FERRY_SENDPAGE_OP
@@ -312,6 +314,7 @@ static const struct proto_ops ferry_dgram_ops = {
 	.shutdown	= ferry_shutdown,
 	.setsockopt	= ferry_setsockopt,
 	.getsockopt	= ferry_getsockopt,
+	.show_fdinfo	= ferry_show_fdinfo,
 	.sendmsg	= ferry_dgram_sendmsg,
 	.recvmsg	= ferry_record_recvmsg,
 	FERRY_SENDPAGE_OP

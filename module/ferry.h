@@ -112,6 +112,7 @@ struct ferry_vertex;
  * @labels: SO_PASSSEC is counted in ferry_passsec_used; guarded by lock_sock()
  * @inq: SO_INQ
  * @notrunc: SO_RIGHTS_NOTRUNC
+ * @rights_queued: descriptors that are in flight to this socket
  * @relay: DGRAM: this socket's entry in the @senders of its peer, or without one of
  *	whoever refused a datagram last; wakes those who poll it. Guarded by that
  *	queue's lock; made by the first use, its func guarded by @lock
@@ -209,6 +210,7 @@ struct ferry_sock {
 	u8			labels;
 	u8			inq;
 	u8			notrunc;
+	atomic_t		rights_queued;
 };
 
 /*

@@ -27,6 +27,7 @@
 #include <linux/magic.h>
 #include <linux/moduleparam.h>
 #include <linux/sched/signal.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
@@ -415,8 +416,12 @@ int ferry_inflight_add(struct ferry_rights *rights, struct sock *to)
 	int err;
 
 	err = ferry_inflight_charge(rights);
-	if (err || !rights->sockets)
+	if (err)
 		return err;
+	rights->to = ferry_sk(to);
+	atomic_add(rights->count, &rights->to->rights_queued);
+	if (!rights->sockets)
+		return 0;
 
 	listener = ferry_listener_get(to);
 	err = ferry_vertices_make(rights, to, listener);
@@ -425,7 +430,7 @@ int ferry_inflight_add(struct ferry_rights *rights, struct sock *to)
 	if (err == -EAGAIN)
 		err = ferry_graph_search(rights, to, listener);
 	if (err)
-		ferry_inflight_uncharge(rights);
+		ferry_inflight_del(rights);
 	if (listener)
 		sock_put(listener);
 	return err;
@@ -444,7 +449,35 @@ void ferry_inflight_del(struct ferry_rights *rights)
 		ferry_edges_del(rights);
 		mutex_unlock(&ferry_inflight_lock);
 	}
+	if (rights->to) {
+		atomic_sub(rights->count, &rights->to->rights_queued);
+		rights->to = NULL;
+	}
 	ferry_inflight_uncharge(rights);
+}
+
+/**
+ * ferry_show_fdinfo() - what /proc/PID/fdinfo/FD tells of a socket
+ * @m: where to
+ * @sock: socket, kept open by the reader
+ *
+ * "scm_fds: N", as AF_UNIX: the descriptors that were sent to it and not yet
+ * received; of a listener, those sent to the connections in its queue.
+ *
+ * Context: process.
+ */
+void ferry_show_fdinfo(struct seq_file *m, struct socket *sock)
+{
+	struct ferry_sock *fs = ferry_sk(sock->sk), *child;
+	unsigned int n = atomic_read(&fs->rights_queued);
+
+	spin_lock(&fs->lock);
+	/* The queue is there while the socket listens. */
+	if (fs->sk.sk_state == TCP_LISTEN)
+		list_for_each_entry(child, &fs->accept_queue, node)
+			n += atomic_read(&child->rights_queued);
+	spin_unlock(&fs->lock);
+	seq_printf(m, "scm_fds: %u\n", n);
 }
 
 /**

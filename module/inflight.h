@@ -10,6 +10,7 @@
 #include "ferry.h"
 
 struct ferry_vertex;
+struct seq_file;
 
 /**
  * struct ferry_rights - descriptors that travel with a message
@@ -18,6 +19,8 @@ struct ferry_vertex;
  * @node: in the list of @at
  * @at: the receiver's vertex of the graph while they are in flight and have
  *	@sockets, else NULL; see inflight.c
+ * @to: the receiver while they are in flight, else NULL; as @at, kept alive by its
+ *	queue or by who is about to put them there
  * @uid: who pays for them
  * @count: how many they are
  * @sockets: sockets of the family are among them
@@ -30,6 +33,7 @@ struct ferry_rights {
 	struct scm_fp_list	*fp;
 	struct list_head	node;
 	struct ferry_vertex	*at;
+	struct ferry_sock	*to;
 	unsigned long		uid;
 	u16			count;
 	bool			sockets;
@@ -45,5 +49,6 @@ void ferry_inflight_del(struct ferry_rights *rights);
 void ferry_inflight_accepted(struct sock *sk);
 void ferry_inflight_forget(struct sock *sk);
 void ferry_inflight_init(void);
+void ferry_show_fdinfo(struct seq_file *m, struct socket *sock);
 
 #endif /* _FERRY_INFLIGHT_H */

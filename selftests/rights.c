@@ -1147,6 +1147,77 @@ TEST_F(rights, X01_refused_by_the_receiver)
 	EXPECT_TRUE(witness_gone(&self->witness));
 }
 
+/* What /proc says waits for a socket, -1 if it says nothing. */
+static int fdinfo_fds(int fd)
+{
+	char path[64], line[128];
+	int fds = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "r");
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "scm_fds: %d", &fds) == 1)
+			break;
+	fclose(file);
+	return fds;
+}
+
+TEST_F(rights, X01_fdinfo_tells_how_many_wait)
+{
+	int two[2] = { self->witness.out, STDIN_FILENO };
+	struct pass pass;
+	char buf[8];
+
+	EXPECT_EQ(0, fdinfo_fds(self->b));
+	SEND_WITNESS("x", 1);
+	EXPECT_EQ(1, fdinfo_fds(self->b));
+	ASSERT_EQ(1, pass_send(self->a, "y", 1, two, 2, NULL, 0));
+	EXPECT_EQ(3, fdinfo_fds(self->b));
+	EXPECT_EQ(0, fdinfo_fds(self->a));
+	/* Those of a peek are further ones. */
+	ASSERT_EQ(1, pass_recv(self->b, buf, 1, &pass, MSG_PEEK));
+	EXPECT_EQ(1, pass.fds);
+	pass_close(&pass);
+	EXPECT_EQ(3, fdinfo_fds(self->b));
+	ASSERT_EQ(1, pass_recv(self->b, buf, 1, &pass, 0));
+	pass_close(&pass);
+	EXPECT_EQ(2, fdinfo_fds(self->b));
+	/* A message that does not come leaves none. */
+	EXPECT_EQ(-1, pass_send(self->a, "z", 1, (int[]){ STDIN_FILENO, 999 }, 2, NULL, 0));
+	if (variant->kind.domain == AF_FERRY)
+		EXPECT_ERR(ELOOP, pass_send(self->a, "z", 1, &self->b, 1, NULL, 0));
+	EXPECT_EQ(2, fdinfo_fds(self->b));
+	ASSERT_EQ(1, recv(self->b, buf, sizeof(buf), 0));
+	EXPECT_EQ(0, fdinfo_fds(self->b));
+}
+
+/* Those of connections in its queue are a listener's. */
+TEST_F(rights, X01_fdinfo_of_a_listener)
+{
+	struct ft_addr addr;
+	int listener, a, b;
+
+	if (variant->kind.type == SOCK_DGRAM)
+		SKIP(return, "has no connection");
+	listener = ft_listener(&variant->kind, &addr, 2);
+	ASSERT_LE(0, listener);
+	EXPECT_EQ(0, fdinfo_fds(listener));
+	a = ft_connect(&variant->kind, &addr);
+	ASSERT_LE(0, a);
+	ASSERT_EQ(1, pass_send(a, "x", 1, &self->witness.out, 1, NULL, 0));
+	EXPECT_EQ(1, fdinfo_fds(listener));
+	b = accept(listener, NULL, NULL);
+	ASSERT_LE(0, b);
+	EXPECT_EQ(0, fdinfo_fds(listener));
+	EXPECT_EQ(1, fdinfo_fds(b));
+	ft_close(&a);
+	ft_close(&b);
+	ft_close(&listener);
+}
+
 TEST_F(rights, X01_refused_before_accept)
 {
 	struct ft_addr addr;
