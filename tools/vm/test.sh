@@ -64,7 +64,9 @@ verify "and its log is shown" grep -q 'Kernel panic' "$work/err"
 expect 125 "a warning in the kernel log fails the run" -- \
 	bash -c 'echo "<4>WARNING: a test of the machine" >/dev/kmsg'
 expect 125 "powering off early fails the run" -- bash -c 'busybox poweroff -f; sleep 60'
-expect 124 "a command that never ends runs out of time" --timeout 12 -- sleep 1000
+expect 124 "a command that never ends runs out of time" --timeout 30 -- sleep 1000
+verify "QEMU tells where each processor was" test "$(grep -cE "^[ER]IP=" "$work/err")" = 2
+verify "and so does the kernel" grep -q 'RIP: 0010:' "$work/err"
 
 # A static key switched under traffic: late breakpoints, see int3/int3.c.
 # shellcheck disable=SC2016 # variables of perl
