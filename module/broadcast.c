@@ -148,11 +148,6 @@ static bool ferry_broadcast_lost(struct sock *to)
 	return true;
 }
 
-static bool ferry_broadcast_room(const struct sock *to)
-{
-	return atomic_read(&to->sk_rmem_alloc) < READ_ONCE(to->sk_rcvbuf);
-}
-
 /* What @to gets to see of @first: NULL without room or memory, or -EPERM. */
 static struct ferry_buf *ferry_broadcast_copy(struct sock *sk, struct sock *to,
 					      struct ferry_buf *first)
@@ -161,7 +156,7 @@ static struct ferry_buf *ferry_broadcast_copy(struct sock *sk, struct sock *to,
 	int err;
 
 	/* Before a filter is given work. */
-	if (!ferry_broadcast_room(to))
+	if (!ferry_receiver_room(to, 1))
 		return NULL;
 	copy = ferry_broadcast_share(first);
 	if (!copy || likely(!rcu_access_pointer(to->sk_filter)))
@@ -189,7 +184,7 @@ static void ferry_broadcast_one(struct sock *sk, struct sock *to,
 
 	spin_lock(&tfs->lock);
 	if (likely(ferry_broadcast_wanted(to, sk))) {
-		queued = copy && ferry_broadcast_room(to);
+		queued = copy && ferry_record_room(to, copy);
 		if (queued) {
 			ferry_record_link(to, copy);
 			tfs->cut_off = 0;

@@ -24,20 +24,38 @@
 
 /*
  * Objects sizes. A cache with a constructor keeps the free pointer behind the
- * object, 8 bytes; with it 1, 3, 7 and 28 objects fill eight pages. The second
- * holds a record of 1 KiB and not a byte more, the third one of a page, the last
- * is a byte stream's step.
+ * object, 8 bytes; with it 1, 2, 3, 4, 7, 8, 16, 28, 64 and 128 objects fill eight
+ * pages. One holds a record of 1 KiB and not a byte more, one a page, and for each
+ * length there is one that takes less than AF_UNIX's memory for it.
  */
 static const struct {
 	const char	*name;
 	unsigned int	size;
 } ferry_buf_classes[] = {
 	{ "ferry_buf_248",	248 },
+	{ "ferry_buf_504",	504 },
 	{ "ferry_buf_1160",	1160 },
+	{ "ferry_buf_2040",	2040 },
+	{ "ferry_buf_4088",	4088 },
 	{ "ferry_buf_4672",	4672 },
+	{ "ferry_buf_8184",	8184 },
 	{ "ferry_buf_10912",	10912 },
+	{ "ferry_buf_16376",	16376 },
 	{ "ferry_buf_32760",	32760 },
 };
+
+/* A byte stream, whose buffers grow with what waits, does with half of them. */
+static const u8 ferry_buf_steps[] = { 0, 2, 5, 7, 9 };
+
+/* The last class is for what fills more of it than the two before would waste. */
+#define FERRY_BUF_LAST	(ARRAY_SIZE(ferry_buf_classes) - 1)
+#define FERRY_BUF_LEAST	(16376 + 10912)
+
+/*
+ * The smallest class that holds more than a multiple of 256 bytes, for all but the
+ * last. Up to the next multiple there is at most one more.
+ */
+static u8 ferry_buf_class[SZ_16K / SZ_256] __ro_after_init;
 
 static struct kmem_cache *ferry_buf_caches[ARRAY_SIZE(ferry_buf_classes)];
 
@@ -45,29 +63,10 @@ static void ferry_buf_ctor(void *obj)
 {
 }
 
-/**
- * ferry_buf_alloc() - make an empty buffer
- * @sk: the sender that asks
- * @want: bytes it would like to fit
- * @max: more memory it may not take, if there is a class so small
- *
- * The buffer holds @want bytes, or as many as the largest class does that may be.
- * It belongs to the caller, with one reference, and is charged to nobody.
- *
- * Context: process, may sleep.
- * Return: the buffer, or NULL without memory.
- */
-struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want, size_t max)
+static __always_inline struct ferry_buf *ferry_buf_make(struct sock *sk,
+							unsigned int i)
 {
 	struct ferry_buf *buf;
-	unsigned int i;
-
-	want += sizeof(*buf);
-	for (i = 0; i < ARRAY_SIZE(ferry_buf_classes) - 1; i++)
-		if (want <= ferry_buf_classes[i].size)
-			break;
-	while (unlikely(ferry_buf_classes[i].size > max) && i)
-		i--;
 
 	buf = kmem_cache_alloc(ferry_buf_caches[i], sk->sk_allocation);
 	if (!buf)
@@ -80,6 +79,56 @@ struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want, size_t max)
 	buf->data = buf->room;
 	refcount_set(&buf->refs, 1);
 	return buf;
+}
+
+/**
+ * ferry_buf_alloc() - make an empty buffer
+ * @sk: the sender that asks
+ * @want: bytes it would like to fit
+ *
+ * The buffer holds @want bytes, or as many as fit well. It belongs to the caller,
+ * with one reference, and is charged to nobody.
+ *
+ * Context: process, may sleep.
+ * Return: the buffer, or NULL without memory.
+ */
+struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want)
+{
+	unsigned int i;
+
+	want += sizeof(struct ferry_buf);
+	if (likely(want <= ferry_buf_classes[FERRY_BUF_LAST - 1].size)) {
+		i = ferry_buf_class[(want - 1) / SZ_256];
+		i += want > ferry_buf_classes[i].size;
+	} else {
+		i = FERRY_BUF_LAST - (want <= FERRY_BUF_LEAST);
+	}
+	return ferry_buf_make(sk, i);
+}
+
+/**
+ * ferry_buf_alloc_stream() - make an empty buffer of a byte stream
+ * @sk: the sender that asks
+ * @want: bytes it would like to fit
+ * @max: more memory it may not take, if there is a class so small
+ *
+ * The buffer holds @want bytes, or as many as the largest class does that may be,
+ * and is otherwise as that of ferry_buf_alloc().
+ *
+ * Context: process, may sleep.
+ * Return: the buffer, or NULL without memory.
+ */
+struct ferry_buf *ferry_buf_alloc_stream(struct sock *sk, size_t want, size_t max)
+{
+	unsigned int i;
+
+	want += sizeof(struct ferry_buf);
+	for (i = 0; i < ARRAY_SIZE(ferry_buf_steps) - 1; i++)
+		if (want <= ferry_buf_classes[ferry_buf_steps[i]].size)
+			break;
+	while (unlikely(ferry_buf_classes[ferry_buf_steps[i]].size > max) && i)
+		i--;
+	return ferry_buf_make(sk, ferry_buf_steps[i]);
 }
 
 /**
@@ -141,11 +190,11 @@ static void ferry_buf_uncharge(struct ferry_buf *buf)
 		atomic_sub(buf->truesize, &buf->to->sk_rmem_alloc);
 		if (!sk)
 			return;
-		if (sk->sk_type != SOCK_STREAM)
-			atomic_sub(buf->len, &ferry_sk(sk)->unread);
 	} else if (!ferry_buf_charged(buf)) {
 		return;
 	}
+	if (sk->sk_type != SOCK_STREAM)
+		atomic_sub(buf->len, &ferry_sk(sk)->unread);
 	/* sk_free() gives back the last byte, and the socket if it was its last. */
 	WARN_ON_ONCE(refcount_sub_and_test(buf->truesize - 1,
 					   &sk->sk_wmem_alloc));
@@ -176,6 +225,7 @@ void ferry_buf_disown(struct ferry_buf *first)
 		if (ferry_buf_borrows_pid(buf))
 			get_pid(buf->pid);
 		buf->sk = NULL;
+		atomic_sub(buf->len, &ferry_sk(sk)->unread);
 		WARN_ON_ONCE(refcount_sub_and_test(buf->truesize,
 						   &sk->sk_wmem_alloc));
 	}
@@ -338,10 +388,15 @@ void ferry_queue_finish(struct sock *sk)
  */
 int ferry_buf_init(void)
 {
-	unsigned int i;
+	unsigned int i, class = 0;
 
 	BUILD_BUG_ON(sizeof(struct ferry_buf) + SZ_1K > 1160);
 
+	for (i = 0; i < ARRAY_SIZE(ferry_buf_class); i++) {
+		while (ferry_buf_classes[class].size <= i * SZ_256)
+			class++;
+		ferry_buf_class[i] = class;
+	}
 	for (i = 0; i < ARRAY_SIZE(ferry_buf_classes); i++) {
 		unsigned int size = ferry_buf_classes[i].size;
 

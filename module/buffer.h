@@ -116,7 +116,8 @@ static inline size_t ferry_copy_to(const u8 *data, size_t n,
 	return n;
 }
 
-struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want, size_t max);
+struct ferry_buf *ferry_buf_alloc(struct sock *sk, size_t want);
+struct ferry_buf *ferry_buf_alloc_stream(struct sock *sk, size_t want, size_t max);
 struct ferry_buf *ferry_buf_share(struct ferry_buf *buf);
 void ferry_buf_disown(struct ferry_buf *first);
 void ferry_buf_shrink(struct ferry_buf *buf, u32 bytes);

@@ -85,7 +85,8 @@ struct ferry_vertex;
  * @connect_queue: listener: sockets that wait for a place; guarded by @lock
  * @vertex: what inflight.c knows of the socket, or NULL; set once
  * @place: where in the list of all sockets, never changes; see socklist.c
- * @unread: records: bytes sent and not yet read
+ * @unread: records: bytes of those that are charged to this sender, sent and not yet
+ *	read or waiting for room
  * @zerocopy_calls: sends with MSG_ZEROCOPY that succeeded
  * @lock: guards the queue's links, @dead and the listener's queues
  * @dead: released; nothing may be queued any more. Guarded by @lock
@@ -112,6 +113,8 @@ struct ferry_vertex;
  * @labels: SO_PASSSEC is counted in ferry_passsec_used; guarded by lock_sock()
  * @inq: SO_INQ
  * @notrunc: SO_RIGHTS_NOTRUNC
+ * @refused: records: bytes of the last one that found no room and was longer than half
+ *	of it, else 0, until a poll tells of so much room; any context
  * @rights_queued: descriptors that are in flight to this socket
  * @relay: DGRAM: this socket's entry in the @senders of its peer, or without one of
  *	whoever refused a datagram last; wakes those who poll it. Guarded by that
@@ -210,6 +213,7 @@ struct ferry_sock {
 	u8			labels;
 	u8			inq;
 	u8			notrunc;
+	u32			refused;
 	atomic_t		rights_queued;
 };
 

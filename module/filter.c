@@ -59,6 +59,8 @@ static void ferry_record_trim(struct ferry_buf *buf, u32 len)
 		len -= buf->len;
 		buf = buf->next;
 	}
+	if (buf->sk)
+		atomic_sub(buf->len - len, &ferry_sk(buf->sk)->unread);
 	buf->len = len;
 	if (!buf->eor) {
 		buf->eor = 1;

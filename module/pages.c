@@ -161,7 +161,7 @@ static void ferry_pages_get(struct ferry_buf *buf, struct iov_iter *iter,
  * @max: pages at most
  *
  * Context: process, may sleep.
- * Return: a buffer as ferry_buf_alloc() makes, with its bytes; NULL when there is
+ * Return: a buffer as ferry_buf_alloc_stream() makes, with its bytes; NULL when there is
  * none that can be referred to or no memory: a copy may succeed, or tells why not.
  */
 struct ferry_buf *ferry_pages_lend(struct sock *sk, struct iov_iter *iter,
@@ -170,7 +170,7 @@ struct ferry_buf *ferry_pages_lend(struct sock *sk, struct iov_iter *iter,
 	struct ferry_buf *buf;
 
 	max = iov_iter_npages(iter, min_t(unsigned int, max, FERRY_PAGES_MAX));
-	buf = ferry_buf_alloc(sk, max * sizeof(struct bio_vec), SIZE_MAX);
+	buf = ferry_buf_alloc_stream(sk, max * sizeof(struct bio_vec), SIZE_MAX);
 	if (!buf)
 		return NULL;
 

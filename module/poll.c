@@ -110,7 +110,7 @@ void ferry_wake_writer(struct sock *sk, struct sock *peer)
 {
 	/* Who waits there with a record in hand looks at the peer's room alone. */
 	if (sk->sk_type == SOCK_SEQPACKET ? !ferry_receiver_room(peer, 2) :
-					    !ferry_writable(sk, peer))
+					    !ferry_writable(sk, peer, 0))
 		return;
 
 	WRITE_ONCE(ferry_sk(sk)->nospace, 0);
@@ -122,10 +122,11 @@ void ferry_wake_writer(struct sock *sk, struct sock *peer)
  * ferry_ask_space() - @sk is about to wait for room
  * @sk: sender
  * @peer: receiver, or NULL as for ferry_writable()
+ * @need: bytes of the record, or 0
  *
  * Return: true if there is none, and @sk will be woken.
  */
-bool ferry_ask_space(struct sock *sk, struct sock *peer)
+bool ferry_ask_space(struct sock *sk, struct sock *peer, u32 need)
 {
 	bool dgram = sk->sk_type == SOCK_DGRAM;
 
@@ -134,7 +135,7 @@ bool ferry_ask_space(struct sock *sk, struct sock *peer)
 	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
 	/* Pairs with ferry_write_space(). */
 	smp_mb();
-	if (ferry_writable(sk, peer))
+	if (ferry_writable(sk, peer, need))
 		return false;
 	if (dgram) {
 		/*
@@ -148,7 +149,7 @@ bool ferry_ask_space(struct sock *sk, struct sock *peer)
 		WRITE_ONCE(ferry_sk(sk)->nospace, 1);
 		/* As above. */
 		smp_mb();
-		return !ferry_writable(sk, peer);
+		return !ferry_writable(sk, peer, need);
 	}
 
 	/* More than what is there now may never come: see ferry_readable(). */
@@ -286,18 +287,29 @@ static struct sock *ferry_dgram_awaited(struct sock *sk)
 static bool ferry_dgram_writable(struct sock *sk)
 {
 	struct sock *to = ferry_dgram_awaited(sk);
+	u32 need = READ_ONCE(ferry_sk(sk)->refused);
 	bool writable;
 
 	if (!to)
-		return !ferry_ask_space(sk, NULL);
+		return !ferry_ask_space(sk, NULL, need);
 
-	writable = ferry_writable(sk, to);
+	writable = ferry_writable(sk, to, need);
 	if (!writable) {
 		ferry_relay_start(sk, to);
 		/* A receiver that takes no more wakes nobody: sending tells. */
-		writable = !ferry_ask_space(sk, to) || ferry_send_closed(sk, to);
+		writable = !ferry_ask_space(sk, to, need) || ferry_send_closed(sk, to);
 	}
 	sock_put(to);
+	return writable;
+}
+
+/* Who polls is told that there is room: what was refused may be sent now. */
+static bool ferry_told_writable(struct sock *sk, bool writable)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+
+	if (writable && unlikely(READ_ONCE(fs->refused)))
+		WRITE_ONCE(fs->refused, 0);
 	return writable;
 }
 
@@ -312,7 +324,7 @@ static __poll_t ferry_poll_dgram(struct sock *sk)
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (shutdown == SHUTDOWN_MASK)
 		mask |= EPOLLHUP;
-	if (ferry_dgram_writable(sk))
+	if (ferry_told_writable(sk, ferry_dgram_writable(sk)))
 		mask |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 	return mask;
 }
@@ -321,6 +333,7 @@ static __poll_t ferry_poll_connected(struct sock *sk, struct sock *peer)
 {
 	bool in_closed = ferry_recv_closed(sk, peer);
 	bool out_closed = ferry_send_closed(sk, peer);
+	u32 need = READ_ONCE(ferry_sk(sk)->refused);
 	__poll_t mask = 0;
 
 	if (in_closed)
@@ -331,7 +344,8 @@ static __poll_t ferry_poll_connected(struct sock *sk, struct sock *peer)
 	if (in_closed && out_closed)
 		mask |= EPOLLHUP;
 
-	if (out_closed || ferry_writable(sk, peer) || !ferry_ask_space(sk, peer))
+	if (ferry_told_writable(sk, out_closed || ferry_writable(sk, peer, need) ||
+				!ferry_ask_space(sk, peer, need)))
 		mask |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 	return mask;
 }

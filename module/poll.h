@@ -9,7 +9,7 @@
 #include "urgent.h"
 
 bool ferry_readable(struct sock *sk, const struct sock *peer);
-bool ferry_ask_space(struct sock *sk, struct sock *peer);
+bool ferry_ask_space(struct sock *sk, struct sock *peer, u32 need);
 void ferry_wake_reader(struct sock *sk);
 void ferry_wake_next(struct sock *sk);
 void ferry_wake_stream(struct sock *sk, struct sock *peer);
@@ -79,8 +79,9 @@ static inline bool ferry_receiver_room(const struct sock *peer,
  * @sk: sender
  * @peer: receiver
  *
- * Both limits may be exceeded by the one buffer that reaches them, and are no
- * obstacle once everything is read.
+ * On a byte stream both limits may be exceeded by the memory of the one buffer that
+ * reaches them; for a record this is a first look. Neither is an obstacle once
+ * everything is read.
  *
  * Return: true if so.
  */
@@ -107,21 +108,44 @@ static inline size_t ferry_stream_whole(const struct sock *sk,
 		    READ_ONCE(peer->sk_rcvbuf));
 }
 
+/*
+ * Is there room in @limit for @len bytes beside what is @charged? For more than the
+ * limit there is when nothing is: a receiver takes them alone, and a sender is told
+ * that its buffer was lowered.
+ */
+static inline bool ferry_fits(u32 charged, u32 len, u32 limit)
+{
+	return charged + min(len, limit) <= limit;
+}
+
+/* ferry_receiver_fits() - the same of a record and its receiver */
+static inline bool ferry_receiver_fits(const struct sock *to, u32 len)
+{
+	return ferry_fits(atomic_read(&to->sk_rmem_alloc), len,
+			  READ_ONCE(to->sk_rcvbuf)) || ferry_drained(to);
+}
+
 /**
  * ferry_writable() - is there enough room that a waiting sender should go on?
  * @sk: sender
  * @peer: receiver, or NULL to ask for the sender's own buffer only (DGRAM)
+ * @need: bytes of the record it is about, or 0
  *
  * Half of both buffers is free, so that a sender which outruns its reader is
  * woken once for many buffers, and any message that a byte stream queues whole has
- * room; or nothing is left that could be read.
+ * room, as has any record but a longer one; or nothing is left that could be read.
  *
  * Return: true if so.
  */
-static inline bool ferry_writable(const struct sock *sk, const struct sock *peer)
+static inline bool ferry_writable(const struct sock *sk, const struct sock *peer,
+				  u32 need)
 {
 	if (!ferry_sender_room(sk, peer, 2) ||
 	    (peer && !ferry_receiver_room(peer, 2)))
+		return false;
+	if (unlikely(need) &&
+	    (!ferry_fits(sk_wmem_alloc_get(sk), need, READ_ONCE(sk->sk_sndbuf)) ||
+	     (peer && !ferry_receiver_fits(peer, need))))
 		return false;
 	return sk->sk_type != SOCK_STREAM ||
 	       ferry_stream_unread(peer) + ferry_stream_whole(sk, peer) <=

@@ -35,21 +35,40 @@
 /* No bound on what is charged to the sender. */
 #define FERRY_NO_LIMIT	INT_MAX
 
-/* Give back what was charged for bytes that are in no buffer. */
-static void ferry_record_uncharge(struct sock *sk, u32 bytes)
+/* Give back what was charged for @len bytes that are in no buffer, and for @bytes. */
+static void ferry_record_uncharge(struct sock *sk, u32 bytes, u32 len)
 {
+	atomic_sub(len, &ferry_sk(sk)->unread);
 	WARN_ON_ONCE(refcount_sub_and_test(bytes, &sk->sk_wmem_alloc));
 	/* Others may have found no room because of it. */
 	ferry_write_space(sk, ferry_connects(sk) ? ferry_sk(sk)->peer : NULL);
 }
 
-/* Charge @bytes of memory to the sender of a record, if there is room for it. */
-static inline bool ferry_record_charge(struct sock *sk, u32 bytes, int limit)
+/*
+ * Charge @bytes of memory to the sender of a record of @len bytes, if there is room.
+ * What is charged for others is more than their bytes, so most often it tells that
+ * these fit; else it must be below the limit and all bytes within.
+ */
+static inline bool ferry_record_charge(struct sock *sk, u32 bytes, u32 len, u32 limit)
 {
+	struct ferry_sock *fs = ferry_sk(sk);
+	u32 others;
+
+	atomic_add(len, &fs->unread);
+	/*
+	 * Of two senders at once one finds the memory of the other, and if it counts
+	 * bytes, those too. Pairs with the barrier below.
+	 */
+	smp_mb__before_atomic();
 	refcount_add(bytes, &sk->sk_wmem_alloc);
-	if (likely(sk_wmem_alloc_get(sk) - (int)bytes < limit))
+	others = sk_wmem_alloc_get(sk) - bytes;
+	if (likely(others + len <= limit))
 		return true;
-	ferry_record_uncharge(sk, bytes);
+	/* Pairs with the barrier above. */
+	smp_rmb();
+	if (others < limit && atomic_read(&fs->unread) <= limit)
+		return true;
+	ferry_record_uncharge(sk, bytes, len);
 	return false;
 }
 
@@ -65,19 +84,23 @@ static struct ferry_buf *ferry_record_fill(struct sock *sk, struct msghdr *msg,
 	size_t n;
 	u32 bytes;
 
-	buf = ferry_buf_alloc(sk, len, SIZE_MAX);
+	buf = ferry_buf_alloc(sk, len);
 	if (unlikely(!buf))
 		return ERR_PTR(-ENOMEM);
 	n = min_t(size_t, len, buf->cap);
-	bytes = buf->truesize + (first ? len : 0) - n;
-	if (unlikely(!ferry_record_charge(sk, bytes, first ? limit :
-							     FERRY_NO_LIMIT))) {
-		ferry_buf_put(buf);
-		return ERR_PTR(-EAGAIN);
+	bytes = buf->truesize - n;
+	if (unlikely(!first)) {
+		refcount_add(bytes, &sk->sk_wmem_alloc);
+	} else {
+		bytes += len;
+		if (unlikely(!ferry_record_charge(sk, bytes, len, limit))) {
+			ferry_buf_put(buf);
+			return ERR_PTR(-EAGAIN);
+		}
 	}
 	if (unlikely(ferry_copy_from(buf->data, n, &msg->msg_iter) != n)) {
 		ferry_buf_put(buf);
-		ferry_record_uncharge(sk, bytes);
+		ferry_record_uncharge(sk, bytes, first ? len : 0);
 		return ERR_PTR(-EFAULT);
 	}
 	buf->sk = sk;
@@ -99,7 +122,7 @@ static struct ferry_buf *ferry_record_make(struct sock *sk, struct msghdr *msg,
 		if (IS_ERR(buf)) {
 			ferry_buf_put_list(first);
 			if (first)
-				ferry_record_uncharge(sk, len);
+				ferry_record_uncharge(sk, len, len);
 			return buf;
 		}
 		if (likely(!last))
@@ -139,7 +162,7 @@ static struct ferry_buf *ferry_record_lend(struct sock *sk, struct msghdr *msg,
 	if (!buf)
 		return NULL;
 	if (buf->len == len) {
-		if (ferry_record_charge(sk, buf->truesize, limit)) {
+		if (ferry_record_charge(sk, buf->truesize, len, limit)) {
 			buf->sk = sk;
 			buf->eor = 1;
 			return buf;
@@ -175,8 +198,6 @@ static __always_inline void __ferry_record_link(struct sock *to,
 	lockdep_assert_held(&tfs->lock);
 
 	for (buf = first; buf; buf = buf->next) {
-		if (likely(buf->sk))
-			atomic_add(buf->len, &ferry_sk(buf->sk)->unread);
 		ferry_buf_charge_receiver(buf, to);
 		last = buf;
 	}
@@ -207,6 +228,20 @@ void ferry_record_link(struct sock *to, struct ferry_buf *first)
 
 /* What one struct sk_buff holds: no allocation is larger than 32 KiB. */
 #define FERRY_SKB_MAX	SKB_WITH_OVERHEAD(SZ_32K)
+
+/* Length of the record that begins with @buf; its last buffer in @last. */
+static size_t ferry_record_len(struct ferry_buf *buf, struct ferry_buf **last)
+{
+	size_t len = buf->len;
+
+	while (!buf->eor) {
+		buf = buf->next;
+		len += buf->len;
+	}
+	if (last)
+		*last = buf;
+	return len;
+}
 
 /* The next of the fragments of @head, for @len bytes. */
 static struct sk_buff *ferry_skb_add(struct sk_buff *head, struct sk_buff *last,
@@ -299,10 +334,68 @@ static int ferry_record_own(struct sock *sk, struct ferry_buf *first)
 	if (first->uarg)
 		uarg_to_msgzc(first->uarg)->zerocopy = 0;
 	ferry_pages_put(first);
+	atomic_sub(first->len, &ferry_sk(sk)->unread);
 	first->len = 0;
 	first->eor = 0;
 	first->next = copy;
 	return 0;
+}
+
+/* How many buffers of a queue are looked at to find a little more room. */
+#define FERRY_LOOK_MAX	64
+
+/* Are there at most @most bytes in the queue of @to? No, if it takes long to tell. */
+static bool ferry_queue_within(const struct sock *to, u32 most)
+{
+	const struct ferry_buf *buf;
+	unsigned int n = 0;
+
+	for (buf = ferry_sk(to)->head; buf; buf = buf->next) {
+		if (buf->len > most || ++n > FERRY_LOOK_MAX)
+			return false;
+		most -= buf->len;
+	}
+	return true;
+}
+
+/* ferry_record_room() of a record of several buffers, or when memory does not tell. */
+static noinline bool ferry_record_look(const struct sock *to, struct ferry_buf *first)
+{
+	u32 charged = atomic_read(&to->sk_rmem_alloc);
+	u32 limit = READ_ONCE(to->sk_rcvbuf);
+	u32 len = ferry_record_len(first, NULL);
+
+	return charged + len <= limit || ferry_drained(to) ||
+	       (charged < limit && len <= limit &&
+		ferry_queue_within(to, limit - len));
+}
+
+static __always_inline bool __ferry_record_room(const struct sock *to,
+						struct ferry_buf *first)
+{
+	u32 charged = atomic_read(&to->sk_rmem_alloc);
+
+	lockdep_assert_held(&ferry_sk(to)->lock);
+
+	if (likely(charged + first->len <= READ_ONCE(to->sk_rcvbuf) && first->eor))
+		return true;
+	return ferry_record_look(to, first);
+}
+
+/**
+ * ferry_record_room() - is there room at a receiver for a record?
+ * @to: receiver; the caller holds its @lock
+ * @first: the record
+ *
+ * As ferry_record_charge() for the sender: the bytes unread never exceed the limit,
+ * nor does the memory charged but for the last record's. A record that is longer comes
+ * alone: its sender cannot know.
+ *
+ * Return: true if so.
+ */
+bool ferry_record_room(const struct sock *to, struct ferry_buf *first)
+{
+	return __ferry_record_room(to, first);
 }
 
 /*
@@ -322,7 +415,7 @@ static int ferry_record_queue(struct sock *sk, struct sock *to,
 		err = -EPIPE;
 	else if (unlikely(tfs->peer && tfs->peer != sk))
 		err = -EPERM;
-	else if (unlikely(!ferry_receiver_room(to, 1)))
+	else if (unlikely(!__ferry_record_room(to, first)))
 		err = -EAGAIN;
 	if (unlikely(err))
 		goto out;
@@ -356,11 +449,13 @@ static inline bool ferry_record_closed(const struct sock *sk,
  * struct ferry_wait - what a sender waits for
  * @sk: sender
  * @to: receiver, or NULL if a datagram has no peer to go to
- * @in_hand: the record is there and charged: @to alone lacks room
+ * @len: bytes of the record
+ * @in_hand: it is there and charged: @to alone lacks room
  */
 struct ferry_wait {
 	struct sock	*sk;
 	struct sock	*to;
+	u32		len;
 	bool		in_hand;
 };
 
@@ -371,9 +466,19 @@ static bool ferry_record_may_send(const struct ferry_wait *wait)
 
 	if (to && !ferry_connects(sk))
 		WRITE_ONCE(ferry_sk(to)->full, 1);
-	return !ferry_ask_space(sk, to) ||
-	       (wait->in_hand && ferry_receiver_room(to, 2)) ||
+	return !ferry_ask_space(sk, to, wait->len) ||
+	       (wait->in_hand && ferry_receiver_room(to, 2) &&
+		ferry_receiver_fits(to, wait->len)) ||
 	       ferry_record_closed(sk, to) || ferry_record_failed(sk);
+}
+
+/* Half of a buffer free, as a poll tells, is not enough for a record longer than it. */
+static void ferry_record_remember(const struct ferry_wait *wait)
+{
+	bool large = wait->len > READ_ONCE(wait->sk->sk_sndbuf) / 2 ||
+		     (wait->to && wait->len > READ_ONCE(wait->to->sk_rcvbuf) / 2);
+
+	WRITE_ONCE(ferry_sk(wait->sk)->refused, large ? wait->len : 0);
 }
 
 /* Wait until there may be room. Returns 0 to try again. */
@@ -387,6 +492,7 @@ static int ferry_record_wait_room(const struct ferry_wait *wait, long *timeo)
 	int err = 0;
 
 	if (!*timeo) {
+		ferry_record_remember(wait);
 		/* With a record in hand see ferry_record_refused(). */
 		if (wait->in_hand || !ferry_record_may_send(wait))
 			return -EAGAIN;
@@ -407,6 +513,7 @@ static int ferry_record_wait_room(const struct ferry_wait *wait, long *timeo)
 			break;
 		}
 		if (!*timeo) {
+			ferry_record_remember(wait);
 			err = -EAGAIN;
 			break;
 		}
@@ -434,7 +541,7 @@ static void ferry_record_refused(struct sock *sk, struct sock *to,
 		return;
 	if (!ferry_connects(sk))
 		ferry_relay_start(sk, to);
-	if (!ferry_ask_space(sk, to))
+	if (!ferry_ask_space(sk, to, READ_ONCE(ferry_sk(sk)->refused)))
 		ferry_wake_writer(sk, to);
 }
 
@@ -520,13 +627,16 @@ static struct ferry_buf *ferry_record_obtain(struct sock *sk, struct sock *peer,
 	struct ferry_buf *first;
 
 	for (;;) {
-		const struct ferry_wait wait = { .sk = sk, .to = peer };
+		const struct ferry_wait wait = { .sk = sk, .to = peer, .len = len };
 		int err;
 
 		first = ferry_record_prepare(sk, msg, len, from);
 		if (likely(first != ERR_PTR(-EAGAIN)))
 			return first;
 		err = ferry_record_ended(sk, peer);
+		/* It was lowered. */
+		if (!err && len > READ_ONCE(sk->sk_sndbuf))
+			err = -EMSGSIZE;
 		if (!err)
 			err = ferry_record_wait_room(&wait, timeo);
 		if (err)
@@ -571,6 +681,7 @@ static int ferry_record_deliver(struct sock *sk, struct sock *to,
 		if (err == -EAGAIN) {
 			const struct ferry_wait wait = {
 				.sk = sk, .to = to, .in_hand = true,
+				.len = ferry_record_len(first, NULL),
 			};
 
 			err = ferry_record_wait_room(&wait, timeo);
@@ -647,7 +758,7 @@ int ferry_seqpacket_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 
 	/* Before the bytes are copied: a full peer is the common failure. */
 	if (unlikely(!ferry_has_room(sk, peer))) {
-		const struct ferry_wait wait = { .sk = sk, .to = peer };
+		const struct ferry_wait wait = { .sk = sk, .to = peer, .len = len };
 
 		err = ferry_record_wait_room(&wait, &timeo);
 		if (err)
@@ -793,20 +904,6 @@ int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 		return len;
 	ferry_record_unsent(msg, len);
 	return err;
-}
-
-/* Length of the record that begins with @buf; its last buffer in @last. */
-static size_t ferry_record_len(struct ferry_buf *buf, struct ferry_buf **last)
-{
-	size_t len = buf->len;
-
-	while (!buf->eor) {
-		buf = buf->next;
-		len += buf->len;
-	}
-	if (last)
-		*last = buf;
-	return len;
 }
 
 /**

@@ -15,6 +15,7 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 size_t ferry_record_next_len(struct sock *sk);
 struct sk_buff *ferry_record_skb(const struct ferry_buf *first,
 				 unsigned int headroom, gfp_t gfp);
+bool ferry_record_room(const struct sock *to, struct ferry_buf *first);
 void ferry_record_link(struct sock *to, struct ferry_buf *first);
 
 #endif /* _FERRY_RECORD_H */

@@ -212,7 +212,7 @@ static struct ferry_buf *ferry_stream_fill(struct sock *sk, struct ferry_sock *t
 	want = min(want, step);
 	if (piece->whole)
 		want = max(want, n);
-	buf = ferry_buf_alloc(sk, want, limit);
+	buf = ferry_buf_alloc_stream(sk, want, limit);
 	if (unlikely(!buf))
 		return ERR_PTR(-ENOMEM);
 
@@ -497,11 +497,11 @@ static int ferry_stream_wait_room(struct sock *sk, struct sock *peer,
 
 	if (!*timeo) {
 		/* A poll after EAGAIN is told when there is room again. */
-		return ferry_ask_space(sk, peer) ? -EAGAIN : 0;
+		return ferry_ask_space(sk, peer, 0) ? -EAGAIN : 0;
 	}
 
 	left = wait_event_interruptible_timeout(*sk_sleep(sk),
-						!ferry_ask_space(sk, peer) ||
+						!ferry_ask_space(sk, peer, 0) ||
 						ferry_stream_ended(ferry_sk(peer)) ||
 						READ_ONCE(sk->sk_err),
 						*timeo);
