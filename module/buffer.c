@@ -44,10 +44,13 @@ static const struct {
 	{ "ferry_buf_32760",	32760 },
 };
 
-/* A byte stream, whose buffers grow with what waits, does with half of them. */
+/* A byte stream, whose buffers grow with what waits, does with every second. */
 static const u8 ferry_buf_steps[] = { 0, 2, 5, 7, 9 };
 
-/* The last class is for what fills more of it than the two before would waste. */
+/*
+ * A record of no more than FERRY_BUF_LEAST bytes, header included, that does not fit the
+ * class before the last takes less memory in one of that and one of another.
+ */
 #define FERRY_BUF_LAST	(ARRAY_SIZE(ferry_buf_classes) - 1)
 #define FERRY_BUF_LEAST	(16376 + 10912)
 

@@ -53,16 +53,18 @@ void ferry_passsec_forget(struct sock *sk)
 DEFINE_STATIC_KEY_FALSE(ferry_priority_used);
 
 /**
- * ferry_priority_set() - a socket has got a priority
- * @sk: socket
+ * ferry_priority_seen() - a socket or a message has got a priority
+ * @priority: the priority
  *
  * From the first one on that is not 0 all messages have theirs.
  *
- * Context: process, may sleep.
+ * Context: process, may sleep; no lock held.
  */
-void ferry_priority_set(const struct sock *sk)
+void ferry_priority_seen(u32 priority)
 {
-	if (READ_ONCE(sk->sk_priority))
+	might_sleep();
+	/* Switching it takes locks of all the machine, even to what it is. */
+	if (FERRY_TELLS_PRIORITY && priority && !ferry_uses_priority())
 		static_branch_enable(&ferry_priority_used);
 }
 
@@ -182,8 +184,7 @@ int ferry_cmsg_parse(struct socket *sock, struct msghdr *msg,
 	if (FERRY_TELLS_PRIORITY) {
 		from->tsflags |= FERRY_OWN_PRIORITY;
 		from->priority = ferry_cookie_priority(&sockc);
-		if (from->priority)
-			static_branch_enable(&ferry_priority_used);
+		ferry_priority_seen(from->priority);
 	}
 	from->key = ferry_ts_opt_id(&sockc);
 	if (err)

@@ -4,6 +4,7 @@
 #define _FERRY_CMSG_H
 
 #include <linux/jump_label_ratelimit.h>
+#include <linux/net_tstamp.h>
 #include <linux/sched.h>
 
 #include "buffer.h"
@@ -43,10 +44,11 @@ struct ferry_sender {
 
 /* In tsflags, where SO_TIMESTAMPING has no flag: the message has its own @priority. */
 #define FERRY_OWN_PRIORITY	BIT(30)
+static_assert(!((SOF_TIMESTAMPING_MASK | FERRY_TS_OPT_ID) & FERRY_OWN_PRIORITY));
 
 extern struct static_key_false_deferred ferry_passsec_used;
 DECLARE_STATIC_KEY_FALSE(ferry_priority_used);
-void ferry_priority_set(const struct sock *sk);
+void ferry_priority_seen(u32 priority);
 void ferry_passsec_changed(struct socket *sock);
 void ferry_passsec_forget(struct sock *sk);
 struct pid *ferry_cmsg_pid(struct ferry_sock *fs, struct pid *pid);

@@ -492,11 +492,11 @@ static int ferry_record_wait_room(const struct ferry_wait *wait, long *timeo)
 	int err = 0;
 
 	if (!*timeo) {
-		ferry_record_remember(wait);
 		/* With a record in hand see ferry_record_refused(). */
-		if (wait->in_hand || !ferry_record_may_send(wait))
-			return -EAGAIN;
-		return 0;
+		if (!wait->in_hand && ferry_record_may_send(wait))
+			return 0;
+		ferry_record_remember(wait);
+		return -EAGAIN;
 	}
 
 	if (wait->to && !ferry_connects(sk))

@@ -158,7 +158,7 @@ static int ferry_set_socket(struct socket *sock, int optname, sockptr_t optval,
 		ferry_buffer_resized(sock->sk);
 		break;
 	case SO_PRIORITY:
-		ferry_priority_set(sock->sk);
+		ferry_priority_seen(READ_ONCE(sock->sk->sk_priority));
 		break;
 	}
 	return 0;

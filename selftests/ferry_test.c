@@ -729,6 +729,21 @@ static int ft_count_fds(void)
 	return n;
 }
 
+long ft_proc_number(const char *path, const char *name)
+{
+	FILE *f = fopen(path, "re");
+	char line[256];
+	long n = -1;
+
+	if (!f)
+		return -1;
+	while (n < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, strlen(name)))
+			n = atol(line + strlen(name));
+	fclose(f);
+	return n;
+}
+
 long ft_ferry_sockets(void)
 {
 	FILE *f = fopen("/proc/net/protocols", "re");

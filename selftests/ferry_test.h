@@ -266,6 +266,9 @@ struct ft_leak {
 void ft_leak_start(struct ft_leak *leak, int domain);
 bool ft_leak_check(struct ft_leak *leak);
 
+/* The number in the line of a file of /proc that begins with @name, -1 without. */
+long ft_proc_number(const char *path, const char *name);
+
 /* Live AF_FERRY sockets of this network namespace, or -1. */
 long ft_ferry_sockets(void);
 

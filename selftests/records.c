@@ -861,18 +861,10 @@ TEST_F(seqpacket, F16_shutdown_wakes_a_sender)
 /* How often a thread of this process has gone to sleep. */
 static long sleeps(pid_t tid)
 {
-	char path[64], line[128];
-	long n = -1;
-	FILE *file;
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
-	file = fopen(path, "r");
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return n;
+	return ft_proc_number(path, "voluntary_ctxt_switches:");
 }
 
 #define WORKERS	6

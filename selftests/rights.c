@@ -1148,21 +1148,12 @@ TEST_F(rights, X01_refused_by_the_receiver)
 }
 
 /* What /proc says waits for a socket, -1 if it says nothing. */
-static int fdinfo_fds(int fd)
+static long fdinfo_fds(int fd)
 {
-	char path[64], line[128];
-	int fds = -1;
-	FILE *file;
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	file = fopen(path, "r");
-	if (!file)
-		return -1;
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "scm_fds: %d", &fds) == 1)
-			break;
-	fclose(file);
-	return fds;
+	return ft_proc_number(path, "scm_fds:");
 }
 
 TEST_F(rights, X01_fdinfo_tells_how_many_wait)
