@@ -292,7 +292,7 @@ static const struct proto_ops ferry_seqpacket_ops = {
 	.recvmsg	= ferry_record_recvmsg,
 	FERRY_SENDPAGE_OP
 	.mmap		= sock_no_mmap,
-	.set_peek_off	= sk_set_peek_off,
+	.set_peek_off	= ferry_record_set_peek_off,
 };
 
 static const struct proto_ops ferry_dgram_ops = {
@@ -319,7 +319,7 @@ static const struct proto_ops ferry_dgram_ops = {
 	.recvmsg	= ferry_record_recvmsg,
 	FERRY_SENDPAGE_OP
 	.mmap		= sock_no_mmap,
-	.set_peek_off	= sk_set_peek_off,
+	.set_peek_off	= ferry_record_set_peek_off,
 };
 
 static int ferry_create(struct net *net, struct socket *sock, int protocol,

@@ -1022,6 +1022,28 @@ static bool ferry_record_peek(struct ferry_sock *fs, size_t size, int flags,
 	return view->first;
 }
 
+/**
+ * ferry_record_set_peek_off() - SO_PEEK_OFF of records
+ * @sk: a SEQPACKET or DGRAM socket
+ * @val: where the next peek begins, or -1
+ *
+ * A peek begins anew there: records without bytes have not been shown.
+ *
+ * Return: 0.
+ */
+int ferry_record_set_peek_off(struct sock *sk, int val)
+{
+	struct ferry_sock *fs = ferry_sk(sk);
+	struct ferry_buf *buf;
+
+	spin_lock(&fs->lock);
+	WRITE_ONCE(sk->sk_peek_off, val);
+	for (buf = fs->head; buf; buf = buf->next)
+		buf->peeked = 0;
+	spin_unlock(&fs->lock);
+	return 0;
+}
+
 /* Drop the references of a view on a record that may still be queued. */
 static void ferry_view_put(struct ferry_view *view)
 {

@@ -13,6 +13,7 @@ int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 			 int flags);
 size_t ferry_record_next_len(struct sock *sk);
+int ferry_record_set_peek_off(struct sock *sk, int val);
 struct sk_buff *ferry_record_skb(const struct ferry_buf *first,
 				 unsigned int headroom, gfp_t gfp);
 bool ferry_record_room(const struct sock *to, struct ferry_buf *first);

@@ -1219,7 +1219,8 @@ noinline ssize_t ferry_stream_recv(struct socket *sock, struct msghdr *msg,
 	do {
 		unsigned long avail = ferry_stream_avail(fs);
 
-		if (unlikely(READ_ONCE(fs->urg_state)) && avail > rx.skip) {
+		/* To receive no bytes is to leave out none. */
+		if (unlikely(READ_ONCE(fs->urg_state)) && avail > rx.skip && len) {
 			int step = ferry_stream_recv_urgent(&rx, &avail);
 
 			if (step < 0)

@@ -688,6 +688,21 @@ TEST_F(inet_stream, F08_nothing_urgent)
 	EXPECT_ERR(EINVAL, recv(self->b, &byte, 1, MSG_OOB));
 }
 
+TEST_F(inet_stream, F08_no_byte_asked_for_leaves_none_out)
+{
+	char byte;
+	int mark;
+
+	ASSERT_EQ(2, send(self->a, "ab", 2, MSG_OOB));
+	ASSERT_EQ(POLLPRI, ft_poll(self->b, POLLPRI, FT_LONG_MS));
+	ASSERT_EQ(1, recv(self->b, &byte, 1, 0));
+	EXPECT_EQ(0, recv(self->b, &byte, 0, MSG_DONTWAIT));
+	ASSERT_EQ(0, ioctl(self->b, SIOCATMARK, &mark));
+	EXPECT_EQ(1, mark);
+	EXPECT_EQ(1, recv(self->b, &byte, 1, MSG_OOB));
+	EXPECT_EQ('b', byte);
+}
+
 TEST_F(inet_stream, F08_fault)
 {
 	char byte;

@@ -337,6 +337,25 @@ TEST_F(peekoff, O23_empty_records)
 	READ("bb");
 }
 
+TEST_F(peekoff, O23_set_anew_shows_an_empty_record_again)
+{
+	char buf[8];
+
+	if (variant->kind.domain != AF_FERRY || variant->kind.type == SOCK_STREAM)
+		SKIP(return, "has no records, or shows an empty one once");
+	ASSERT_EQ(0, send(self->a, "", 0, 0));
+	ASSERT_EQ(2, send(self->a, "aa", 2, 0));
+	SET(0);
+	EXPECT_EQ(0, recv(self->b, buf, 8, MSG_PEEK | MSG_DONTWAIT));
+	PEEK("aa");
+	SET(0);
+	EXPECT_EQ(0, recv(self->b, buf, 8, MSG_PEEK | MSG_DONTWAIT));
+	SET(-1);
+	EXPECT_EQ(0, recv(self->b, buf, 8, MSG_PEEK | MSG_DONTWAIT));
+	EXPECT_EQ(0, recv(self->b, buf, 8, 0));
+	READ("aa");
+}
+
 TEST_F(peekoff, O23_a_fault_moves_nothing)
 {
 	char buf[8];
