@@ -10,12 +10,17 @@
  *
  *   MODEL_SEED       the seed, else one by the clock
  *   MODEL_SEQUENCES  how many for each kind of connection
+ *
+ * Two threads that call at once are right when some order of their calls is.
  */
 
 #include "model.h"
 #include "kselftest_harness.h"
 
+#include <sched.h>
+
 #define SEQUENCES	300
+#define ROUNDS		60
 /* For as many as one likes. */
 #define TIMEOUT		36000
 
@@ -312,6 +317,134 @@ out:
 	return ok;
 }
 
+/* How many calls each of two threads makes at once, and how many come before. */
+#define EACH	4
+#define BEFORE	4
+/* More than any of their messages. */
+#define ROOM	4096
+
+struct hand {
+	pthread_t thread;
+	struct model_line *line;
+	struct model_past past[EACH];
+	int n;
+	atomic_int *ready;	/* hands that may begin */
+	atomic_int *clock;
+};
+
+static void *work(void *arg)
+{
+	struct hand *hand = arg;
+	int i;
+
+	atomic_fetch_add(hand->ready, 1);
+	while (atomic_load(hand->ready) < 2)
+		sched_yield();
+	for (i = 0; i < hand->n; i++) {
+		hand->past[i].begin = atomic_fetch_add(hand->clock, 1);
+		model_line_call(hand->line, &hand->past[i].call, &hand->past[i].answer);
+		hand->past[i].end = atomic_fetch_add(hand->clock, 1);
+	}
+	return NULL;
+}
+
+/* A call that threads may make at once: none that is not one step. */
+static void make_overlapping(struct model_call *call, const struct model_kind *kind,
+			     const struct mood *mood, int id)
+{
+	int kinds = below(20);
+
+	*call = (struct model_call){ .id = id, .end = below(2), .two = one_in(3) };
+	if (kinds < 9) {
+		make_send(call, kind, mood);
+	} else if (kinds < 17) {
+		make_recv(call, kind, mood);
+		call->len %= ROOM;
+	} else if (kinds < 18 && mood->ends) {
+		call->what = MODEL_SHUTDOWN;
+		do {
+			call->arg = below(3);
+		} while (!(kind->shutdowns & 1 << call->arg));
+	} else {
+		call->what = kind->calls & MODEL_CAN(MODEL_INQ) ? MODEL_INQ : MODEL_ERROR;
+	}
+}
+
+/* One round: a few calls, then both threads at once. False when no order explains it. */
+static bool overlap(const struct model_kind *kind, unsigned char (*data)[ROOM])
+{
+	/* A send of AF_UNIX may come to its end after the end of the stream. */
+	struct mood mood = { .urgent = one_in(2), .ends = kind->whole && one_in(2) };
+	struct model_past past[2 * EACH];
+	atomic_int ready = 0, clock = 0;
+	struct model_view view[2];
+	struct hand hand[2] = {};
+	struct model_line line;
+	struct model model;
+	struct model_call before[BEFORE];
+	int id = 1, i, j, n = below(BEFORE + 1);
+	bool ok = true;
+
+	if (model_line_open(&line, kind, &model))
+		return false;
+	for (i = 0; i < n && ok; i++) {
+		make_overlapping(&before[i], kind, &mood, id++);
+		ok = step(&model, &line, &before[i]);
+	}
+	if (!ok) {
+		printf("# %s\n", model.why);
+		goto out;
+	}
+	for (i = 0; i < 2; i++) {
+		hand[i].line = &line;
+		hand[i].ready = &ready;
+		hand[i].clock = &clock;
+		hand[i].n = 3 + below(EACH - 2);
+		for (j = 0; j < hand[i].n; j++) {
+			make_overlapping(&hand[i].past[j].call, kind, &mood, id++);
+			hand[i].past[j].answer.data = data[i * EACH + j];
+		}
+	}
+	for (i = 0; i < 2; i++)
+		if (pthread_create(&hand[i].thread, NULL, work, &hand[i]))
+			abort();
+	for (i = j = 0; i < 2; i++) {
+		pthread_join(hand[i].thread, NULL);
+		memcpy(&past[j], hand[i].past, hand[i].n * sizeof(past[0]));
+		j += hand[i].n;
+	}
+	ok = model_line_view(&line, view) && model_explains(&model, past, j, view);
+	if (!ok) {
+		printf("# no order explains\n");
+		for (i = 0; i < n; i++) {
+			printf("# before: ");
+			model_print(&before[i]);
+		}
+		model_print_past(past, j);
+	}
+out:
+	model_line_close(&line);
+	return ok;
+}
+
+static bool overlap_all(const struct model_kind *kind)
+{
+	uint64_t seed = number("MODEL_SEED", time(NULL));
+	uint64_t most = number("MODEL_SEQUENCES", ROUNDS), n;
+	unsigned char (*data)[ROOM] = calloc(2 * EACH, ROOM);
+	bool ok = data;
+
+	for (n = 0; n < most && ok; n++) {
+		state = seed + n * 1000003;
+		ok = overlap(kind, data);
+	}
+	printf("# seed %llu: %llu rounds\n", (unsigned long long)seed,
+	       (unsigned long long)n);
+	free(data);
+	model_line_end();
+	return ok;
+}
+
 /* What a call on an AF_FERRY socket may be. MSG_ERRQUEUE: memory may be bad. */
 #define EVERY_CALL	(MODEL_CAN(MODEL_WHATS) - 1)
 #define EVERY_FLAG	(MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_OOB | MSG_ERRQUEUE)
@@ -419,6 +552,13 @@ FIXTURE_TEARDOWN(sequences)
 TEST_F_TIMEOUT(sequences, F08_every_answer_is_the_models, TIMEOUT)
 {
 	EXPECT_TRUE(run_all(&variant->kind));
+}
+
+TEST_F_TIMEOUT(sequences, X03_some_order_explains_two_threads, TIMEOUT)
+{
+	if (variant->kind.kind.domain == AF_INET)
+		SKIP(return, "what was sent arrives later there");
+	EXPECT_TRUE(overlap_all(&variant->kind));
 }
 
 TEST_HARNESS_MAIN
