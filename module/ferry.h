@@ -219,12 +219,12 @@ struct ferry_sock {
 
 /*
  * Each side writes to one cache line, as long as the kernel's locks do not look
- * after themselves.
+ * after themselves, and lines are not the short ones of old processors.
  */
-static_assert(sizeof(spinlock_t) > sizeof(u32) ||
+static_assert(SMP_CACHE_BYTES < 64 || sizeof(spinlock_t) > sizeof(u32) ||
 	      offsetofend(struct ferry_sock, zerocopy_calls) -
 	      offsetof(struct ferry_sock, tail) <= SMP_CACHE_BYTES);
-static_assert(sizeof(struct mutex) > 4 * sizeof(u64) ||
+static_assert(SMP_CACHE_BYTES < 64 || sizeof(struct mutex) > 4 * sizeof(u64) ||
 	      offsetofend(struct ferry_sock, recv_lock) -
 	      offsetof(struct ferry_sock, head) <= SMP_CACHE_BYTES);
 

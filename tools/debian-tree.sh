@@ -22,8 +22,10 @@ usage() {
 	usage: debian-tree.sh update           make the tree, or bring it up to date
 	       debian-tree.sh path             print where it is; fails when it is not there
 	       debian-tree.sh kernel           print the release of its kernel
+	       debian-tree.sh install PACKAGE...   install what is missing of them in it
 	       debian-tree.sh run COMMAND...   run COMMAND in it, as the caller and in the
-	                                       caller's directory, which is in the checkout
+	                                       caller's directory; it has the checkout and
+	                                       the kernels in the cache, by the same paths
 	END
 }
 
@@ -125,25 +127,49 @@ update() {
 	fi
 }
 
+need_tree() {
+	complete || die "there is no tree; tools/setup.sh next makes it"
+}
+
+install() {
+	local missing
+
+	need_tree
+	# shellcheck disable=SC2016 # a variable of that shell
+	mapfile -t missing < <(in_tree sh -c '
+		for package; do
+			dpkg-query -W -f "\${db:Status-Status}" "$package" 2>/dev/null |
+				grep -qx installed || echo "$package"
+		done' sh "$@")
+	((${#missing[@]})) || return 0
+	say "installing ${missing[*]}"
+	as_root cp /etc/resolv.conf "$tree/etc/resolv.conf"
+	apt update
+	apt -t "$suite-backports" install "${missing[@]}" >/dev/null
+}
+
 run() {
 	# shellcheck disable=SC2016 # variables of that shell
 	local mount='
 		mount -t proc proc "$1/proc"
-		mkdir -p "$1$2"
-		mount --bind "$2" "$1$2"
-		tree=$1 where=$3 user=$4
-		shift 4
+		tree=$1 where=$2 user=$3
+		for dir in "$4" "$5"; do
+			mkdir -p "$tree$dir"
+			mount --bind "$dir" "$tree$dir"
+		done
+		shift 5
 		exec chroot --userspec="$user" "$tree" sh -c "cd \"\$1\" && shift && exec \"\$@\"" \
 			sh "$where" "$@"'
 
-	complete || die "there is no tree; tools/setup.sh next makes it"
+	need_tree
+	mkdir -p "$cache/kernels"
 	as_root unshare --mount --propagation private -- sh -ec "$mount" sh \
-		"$tree" "$top" "$PWD" "$(id -u):$(id -g)" "$@"
+		"$tree" "$PWD" "$(id -u):$(id -g)" "$top" "$cache/kernels" "$@"
 }
 
 action=${1:-}
 case $action in
-update | path | kernel | run) shift ;;
+update | path | kernel | install | run) shift ;;
 -h | --help) usage; exit ;;
 *) usage >&2; exit 2 ;;
 esac
@@ -158,5 +184,6 @@ kernel)
 	complete || exit 1
 	cat "$tree/.complete"
 	;;
+install) install "$@" ;;
 run) run "$@" ;;
 esac

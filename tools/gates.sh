@@ -10,7 +10,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${FERRY_CACHE:-$HOME/.cache/ferry}
 # Scripts of the kernel source: checkpatch, coccinelle, kernel-doc.
 linux=${FERRY_LINUX:-$cache/linux-6.12}
-all_gates=(style shellcheck man checkpatch kernel-doc w1 sparse clang cocci)
+all_gates=(style shellcheck man checkpatch kernel-doc w1 sparse cross clang cocci)
 
 # What checkpatch --strict is wrong about here: path, types of message, reason.
 checkpatch_exceptions()
@@ -64,6 +64,7 @@ usage()
 	kernel-doc   kernel-doc comments of module/ and uapi/
 	w1           gcc with W=1, for every kernel in FERRY_KDIRS
 	sparse       sparse with endian checks, for every kernel in FERRY_KDIRS
+	cross        gcc with W=1, and sparse, for arm64, i386 and s390x
 	clang        clang with W=1, against a tree configured for it
 	cocci        the kernel's own coccinelle scripts on module/
 
@@ -171,8 +172,10 @@ build_quietly()
 	local name=$1 kdir=$2 pattern=$3 log=$work/log copy=$work/module in_tree=() tree
 
 	shift 3
-	# The kernel of another Debian: built in there, which has only the checkout.
-	if tree=$("$top/tools/debian-tree.sh" path) && [[ $kdir == "$tree"/* ]]; then
+	# The kernel of another Debian, and those of other machines: built in there,
+	# which has only the checkout.
+	if tree=$("$top/tools/debian-tree.sh" path) &&
+		[[ $kdir == "$tree"/* || $kdir == */kernels/cross-* ]]; then
 		in_tree=("$top/tools/debian-tree.sh" run)
 		kdir=${kdir#"$tree"}
 		copy=$top/build/gates
@@ -298,6 +301,25 @@ gate_sparse()
 		build_quietly "sparse, $(release_of "$kdir")" "$kdir" '(warning|error):' \
 			C=2 CF=-D__CHECK_ENDIAN__
 	done < <(kdirs)
+}
+
+gate_cross()
+{
+	local trees machine arguments options
+
+	trees=$("$top/tools/vm/kernel.sh" build cross) ||
+		{ fail_gate cross "no trees to build against"; return; }
+	while read -r machine arguments; do
+		read -ra options <<< "$arguments"
+		# These have no Module.symvers: they are configured, not built.
+		build_quietly "gcc W=1 and sparse, $machine" "$trees/$machine" '(warning|error):' \
+			"${options[@]}" W=1 C=2 CF=-D__CHECK_ENDIAN__ KBUILD_MODPOST_WARN=1
+		# Nor could modpost tell from them what no kernel has.
+		nm -u "$top/build/gates/ferry.o" 2>&1 |
+			grep -E 'no symbols|No such|__(u?(div|mod)[dt]i|atomic_|sync_)' \
+			> "$work/found" || true
+		verdict "nothing of libgcc, $machine" "$work/found"
+	done < <("$top/tools/vm/kernel.sh" machines)
 }
 
 gate_clang()

@@ -4,7 +4,7 @@
 # Install the Debian packages that a part of the project needs, and unpack the
 # few files of the kernel source that it uses. Does nothing when all is there.
 #
-# usage: setup.sh [base | check | next | debug | rt | bench]...    (base)
+# usage: setup.sh [base | check | next | cross | debug | rt | bench]...    (base)
 
 set -euo pipefail
 
@@ -40,7 +40,7 @@ packages() {
 		printf '%s\n' sparse shellcheck python3 procps linux-source-6.12 gcc-multilib \
 			libmnl-dev libjson-c-dev pkg-config mandoc
 		;;
-	next) # make check: a newer kernel than this Debian has, see debian-tree.sh
+	next | cross) # make check: a newer kernel than this Debian has, see debian-tree.sh
 		printf '%s\n' debootstrap debian-archive-keyring
 		;;
 	debug) # make check-debug and its kin: build kernels, measure coverage
@@ -53,7 +53,7 @@ packages() {
 	bench) # make bench: the plot
 		printf '%s\n' gnuplot-nox python3 libjson-c-dev pkg-config
 		;;
-	*) die "usage: setup.sh [base | check | next | debug | rt | bench]..." ;;
+	*) die "usage: setup.sh [base | check | next | cross | debug | rt | bench]..." ;;
 	esac
 }
 
@@ -150,6 +150,10 @@ for group; do
 		;;
 	next)
 		"$top/tools/debian-tree.sh" update
+		;;
+	cross) # after check and next: compilers for other machines
+		"$top/tools/debian-tree.sh" install gcc-aarch64-linux-gnu gcc-s390x-linux-gnu \
+			libc6-dev flex bison bc
 		;;
 	esac
 done

@@ -7,13 +7,23 @@
 #	$FERRY_CACHE/kernels/<name>-<version>-<hash>/
 #
 # Such a directory holds what `make -C DIR M=...` and the virtual machine need:
-# arch/x86/boot/bzImage, headers, scripts, Module.symvers, .config.
+# arch/x86/boot/bzImage, headers, scripts, Module.symvers, .config. That of "cross"
+# has one such directory, without an image, for each machine that the module is only
+# compiled for.
 
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 kernels=${FERRY_CACHE:-$HOME/.cache/ferry}/kernels
 package=linux-source-6.12
+# Their compilers and Debian 12's for 32-bit programs exclude each other, so these
+# kernels are configured, and modules for them built, in the Debian 13 of the cache.
+machines=(
+	'arm64 ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-'
+	'i386 ARCH=i386'
+	's390x ARCH=s390 CROSS_COMPILE=s390x-linux-gnu-'
+)
+tree_run=$here/../debian-tree.sh
 jobs=${FERRY_JOBS:-$(nproc)}
 
 usage()
@@ -24,13 +34,14 @@ usage()
 	       kernel.sh config NAME  print the final configuration, build nothing
 	       kernel.sh list         kernels in the cache, one a line
 	       kernel.sh prune        delete all but those of today's configurations
-	NAME is one of: debug kcsan gcov; clang is configured only, and by clang,
-	for compiling the module against it
+	NAME is one of: debug kcsan gcov; clang and cross are configured only, for
+	compiling the module against them: by clang, and for arm64, i386, s390x
 
 	FERRY_CACHE          where to keep them (default ~/.cache/ferry)
 	FERRY_JOBS           processes to build with (default: one a processor)
 	FERRY_KERNEL_WORK    keep sources and objects there, for changing a configuration
 	FERRY_KERNEL_SOURCE  an unpacked, unconfigured tree to use instead of the package
+	                     (both below FERRY_CACHE/kernels for cross)
 	END
 }
 
@@ -48,7 +59,7 @@ say()
 check_name()
 {
 	case ${1:-} in
-	debug|kcsan|gcov|clang) ;;
+	debug|kcsan|gcov|clang|cross) ;;
 	*) usage >&2; exit 2 ;;
 	esac
 }
@@ -65,22 +76,37 @@ source_version()
 
 compiler_version()
 {
-	if [[ $1 == clang ]]; then
-		clang -dumpversion
-	else
-		gcc -dumpfullversion
-	fi
+	case $1 in
+	clang) clang -dumpversion ;;
+	cross) in_tree gcc -dumpfullversion ;;
+	*) gcc -dumpfullversion ;;
+	esac
+}
+
+# in_tree COMMAND...: in the Debian of the cache, where the cache has the same path.
+in_tree()
+{
+	(cd "$here" && "$tree_run" run "$@")
+}
+
+# The fragments of a configuration; what comes later wins.
+fragments()
+{
+	[[ $1 == cross ]] || echo "$here/base.config"
+	echo "$here/$1.config"
 }
 
 # The compiler is part of the key: a module has to be built by the compiler
 # that built the kernel, or sanitizer ABIs and gcov formats disagree.
 tree_of()
 {
-	local version hash
+	local version hash compiler files
 
 	version=$(source_version)
-	hash=$({ grep -hv '^#' "$here/base.config" "$here/$1.config"
-		compiler_version "$1"; } | sha256sum | cut -c1-12)
+	compiler=$(compiler_version "$1")
+	mapfile -t files < <(fragments "$1")
+	hash=$({ grep -hv '^#' "${files[@]}"
+		echo "$compiler"; } | sha256sum | cut -c1-12)
 	echo "$kernels/$1-$version-$hash"
 }
 
@@ -127,17 +153,21 @@ check_options()
 	((!missing)) || die "the configuration does not hold what was asked for"
 }
 
-# configure NAME SOURCE OUTPUT; sets $kmake, the make to go on with
+# configure NAME SOURCE OUTPUT [MAKE-ARGUMENTS...]; sets $kmake, the make to go on with
 configure()
 {
-	local out=$3 wanted=$3/wanted.config
+	local out=$3 wanted=$3/wanted.config files
 
-	kmake=(make -C "$2" O="$out")
-	[[ $1 != clang ]] || kmake+=(LLVM=1)
+	kmake=(make -C "$2" O="$out" "${@:4}")
+	case $1 in
+	clang) kmake+=(LLVM=1) ;;
+	cross) kmake=(in_tree "${kmake[@]}") ;;
+	esac
 	mkdir -p "$out"
 	"${kmake[@]}" -s tinyconfig >/dev/null
-	# Later fragments win; each option once, so that the check is exact.
-	cat "$here/base.config" "$here/$1.config" | grep '^CONFIG_' |
+	# Each option once, so that the check is exact.
+	mapfile -t files < <(fragments "$1")
+	cat "${files[@]}" | grep '^CONFIG_' |
 		awk -F= '{ last[$1] = $0 } END { for (o in last) print last[o] }' |
 		sort > "$wanted"
 	(cd "$out" && KCONFIG_CONFIG=.config \
@@ -165,9 +195,54 @@ cleanup()
 	[[ -n ${keep:-} ]] || rm -rf "${work:-}"
 }
 
+# build_tree TREE NAME SOURCE OUTPUT [MAKE-ARGUMENTS...]: TREE gets what a distribution's
+# header package would hold, and the image where there is one.
+build_tree()
+{
+	local tree=$1 name=$2 out=$4 targets=(bzImage modules)
+
+	configure "${@:2}"
+	case $name in
+	clang | cross)
+		say "preparing headers for $name ${arguments:-}, half a minute"
+		targets=(modules_prepare)
+		# Nothing is built that could export a symbol.
+		touch "$out/Module.symvers"
+		;;
+	*)
+		say "building $name with $jobs jobs, about 12 minutes on two processors"
+		;;
+	esac
+	set -m
+	"${kmake[@]}" -j"$jobs" "${targets[@]}" > "$work/log" 2>&1 9>&- &
+	build_pid=$!
+	set +m
+	progress "$build_pid" "$out"
+	if ! wait "$build_pid"; then
+		build_pid=
+		grep -E -B3 -A8 'error|Error' "$work/log" | tail -60 >&2
+		die "building $name failed"
+	fi
+	build_pid=
+
+	mkdir -p "$tree"
+	# CC is the host's, else the scripts in there are built for the other machine.
+	"${kmake[@]}" -s run-command \
+		KBUILD_RUN_COMMAND="CC=\"\$\$HOSTCC\" \$(srctree)/scripts/package/install-extmod-build $tree" \
+		>> "$work/log" 2>&1 || { tail -20 "$work/log" >&2; die "headers"; }
+	cp "$out/.config" "$tree/"
+	if [[ ${targets[0]} == bzImage ]]; then
+		mkdir -p "$tree/arch/x86/boot"
+		cp "$out/arch/x86/boot/bzImage" "$tree/arch/x86/boot/"
+		# What the machine enters by its PVH entry: the symbols stay, for
+		# looking up addresses; the relocations only bzImage needs.
+		cp "$out/vmlinux" "$tree/"
+	fi
+}
+
 build()
 {
-	local name=$1 tree source out targets kmake
+	local name=$1 tree source out machine arguments kmake
 
 	tree=$(tree_of "$name")
 	mkdir -p "$kernels"
@@ -194,40 +269,15 @@ build()
 		[[ -e $source/Makefile ]] || unpack "$source"
 	fi
 
-	configure "$name" "$source" "$out"
-	if [[ $name == clang ]]; then
-		say "preparing headers for clang, about 1 minute"
-		targets=(modules_prepare)
-		# Nothing is built that could export a symbol.
-		touch "$out/Module.symvers"
-	else
-		say "building $name with $jobs jobs, about 12 minutes on two processors"
-		targets=(bzImage modules)
-	fi
-	set -m
-	"${kmake[@]}" -j"$jobs" "${targets[@]}" > "$work/log" 2>&1 9>&- &
-	build_pid=$!
-	set +m
-	progress "$build_pid" "$out"
-	if ! wait "$build_pid"; then
-		build_pid=
-		grep -E -B3 -A8 'error|Error' "$work/log" | tail -60 >&2
-		die "building $name failed"
-	fi
-	build_pid=
-
-	# What a distribution's header package would hold, and the image.
 	rm -rf "$tree" "$work/tree"
-	mkdir -p "$work/tree/arch/x86/boot"
-	"${kmake[@]}" -s run-command \
-		KBUILD_RUN_COMMAND="\$(srctree)/scripts/package/install-extmod-build $work/tree" \
-		>> "$work/log" 2>&1 || { tail -20 "$work/log" >&2; die "headers"; }
-	cp "$out/.config" "$work/tree/"
-	if [[ $name != clang ]]; then
-		cp "$out/arch/x86/boot/bzImage" "$work/tree/arch/x86/boot/"
-		# What the machine enters by its PVH entry: the symbols stay, for
-		# looking up addresses; the relocations only bzImage needs.
-		cp "$out/vmlinux" "$work/tree/"
+	if [[ $name == cross ]]; then
+		for machine in "${machines[@]}"; do
+			read -r machine arguments <<< "$machine"
+			# shellcheck disable=SC2086 # words
+			build_tree "$work/tree/$machine" "$name" "$source" "$out/$machine" $arguments
+		done
+	else
+		build_tree "$work/tree" "$name" "$source" "$out"
 	fi
 	touch "$work/tree/.complete"
 	mv "$work/tree" "$tree"
@@ -261,7 +311,7 @@ prune()
 {
 	local tree today
 
-	today=$(for name in debug kcsan gcov clang; do tree_of "$name"; done)
+	today=$(for name in debug kcsan gcov clang cross; do tree_of "$name" || :; done)
 	while read -r tree; do
 		grep -qxF "$tree" <<< "$today" || rm -rf "$tree"
 	done < <(list)
@@ -280,7 +330,11 @@ path)
 	;;
 config)
 	check_name "${2:-}"
+	[[ $2 != cross ]] || die "$2 has several; they are in the built trees"
 	show_config "$2"
+	;;
+machines)
+	printf '%s\n' "${machines[@]}"
 	;;
 list)
 	list
