@@ -43,7 +43,7 @@ DIR := build/$(RELEASE)
 PREFIX ?= /usr/local
 INSTALL_HDR_PATH ?= $(DESTDIR)$(PREFIX)
 # What "make install" puts below PREFIX.
-INSTALLED := bin/ferry share/man/man1/ferry.1 share/man/man7/af_ferry.7 \
+INSTALLED := bin/ferry lib/ferry/libferry-preload.so share/man/man1/ferry.1 share/man/man7/af_ferry.7 \
 	     share/bash-completion/completions/ferry \
 	     $(patsubst uapi/%,include/%,$(wildcard uapi/linux/*.h))
 # kbuild and depmod run elsewhere. depmod is ours to run: kbuild leaves it out
@@ -77,10 +77,11 @@ build-locked:
 	@cmp -s '$(DIR)/ferry.ko' ferry.ko || cp --remove-destination '$(DIR)/ferry.ko' ferry.ko
 
 .PHONY: tools
-tools:			## build the ferry command (needs libmnl-dev, libjson-c-dev, pkg-config)
+tools:			## build the ferry command and its library (needs libmnl-dev, libjson-c-dev, pkg-config)
 	@pkg-config --exists libmnl json-c || { echo "The ferry command needs libmnl and json-c:" \
 		"apt install libmnl-dev libjson-c-dev pkg-config"; exit 1; }
 	+@$(MAKE) --no-print-directory -s -C tools/ferry OUT='$(CURDIR)/build/tools'
+	+@$(MAKE) --no-print-directory -s -C tools/preload OUT='$(CURDIR)/build/tools'
 
 .PHONY: modules_install
 modules_install: module	## install it for that kernel, as root (INSTALL_MOD_PATH=...)
@@ -100,6 +101,7 @@ headers_install:	## install <linux/ferry*.h> below INSTALL_HDR_PATH (/usr/local)
 .PHONY: install uninstall
 install: tools headers_install	## install the command, manual pages and headers below PREFIX (/usr/local; DESTDIR=...)
 	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/bin' build/tools/ferry
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/ferry' build/tools/libferry-preload.so
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man1' Documentation/ferry.1
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man7' Documentation/af_ferry.7
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' tools/ferry/completion/ferry

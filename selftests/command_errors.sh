@@ -20,7 +20,7 @@ X06_unknown_commands_and_options()
 	try 2 "$ferry" --nix
 	one_line "ferry: there is no option '--nix'*"
 	try 2 "$ferry"
-	for command in listen connect send recv ss doctor; do
+	for command in listen connect send recv ss doctor run; do
 		try 2 "$ferry" "$command" --nix
 		one_line "ferry $command: there is no option '--nix'; see *--help"
 	done

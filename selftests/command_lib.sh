@@ -154,7 +154,7 @@ run_tests()
 	chmod 755 "$work"
 	# Where any user can run it.
 	ferry=$work/ferry
-	cp "$built" "$ferry"
+	cp "$built" "$(dirname "$built")/libferry-preload.so" "$work"
 
 	(($# == 0)) || tests=("$@")
 	echo "TAP version 13"
@@ -162,7 +162,7 @@ run_tests()
 	for test in "${tests[@]}"; do
 		number=$((number + 1))
 		start=${EPOCHREALTIME/./}
-		find "$work" -mindepth 1 ! -name ferry -delete
+		find "$work" -mindepth 1 ! -name ferry ! -name libferry-preload.so -delete
 		status=0
 		# Not a part of a condition, where errexit would not hold; a process
 		# group, of which nobody outlives the test, however it ended.

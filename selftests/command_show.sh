@@ -220,7 +220,7 @@ P05_help_fits_a_screen()
 	help=$out
 	(($(wc -l < "$work/out") <= 24)) || note "too long"
 	! grep -qE '.{80}' "$work/out" || note "too wide"
-	for command in listen connect send recv ss doctor; do
+	for command in listen connect send recv ss run doctor; do
 		[[ $help == *$'\n'"  $command "* ]] || note "without $command"
 		try 0 "$ferry" "$command" --help
 		[[ $out == "usage: ferry $command "* ]] || note "said: $out"

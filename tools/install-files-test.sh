@@ -27,6 +27,7 @@ diff <(files) - <<-'END'
 	755 opt/ferry/bin/ferry
 	644 opt/ferry/include/linux/ferry.h
 	644 opt/ferry/include/linux/ferry_diag.h
+	644 opt/ferry/lib/ferry/libferry-preload.so
 	644 opt/ferry/share/bash-completion/completions/ferry
 	644 opt/ferry/share/man/man1/ferry.1
 	644 opt/ferry/share/man/man7/af_ferry.7

@@ -57,6 +57,7 @@ says_nothing_is_there()
 	says 3 "ferry connect: $line" connect x
 	says 3 "ferry send: $line" send -M x x
 	says 3 "ferry recv: $line" recv x
+	says 3 "ferry run: $line" run -- true
 	says 3 "ferry ss: ferry.ko is not loaded; *" ss
 	says 1 "*bad   family *bad   module    none is installed for this kernel*to mend" doctor
 }

@@ -153,16 +153,24 @@ static void set_option(int fd, int level, int option, int value, const char *wha
 		fail_errno(errno, "cannot set %s", what);
 }
 
-static int open_socket(const struct endpoint *e)
+/* endpoint_socket() - a socket that has nothing yet */
+int endpoint_socket(int type)
 {
-	const char *device = e->addr.device;
-	int fd = socket(AF_FERRY, e->type | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_FERRY, type | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 && errno == EAFNOSUPPORT)
 		fail(FERRY_NO_MODULE,
 		     "this kernel has no AF_FERRY; 'ferry doctor' tells what is missing");
 	if (fd < 0)
 		fail_errno(errno, "cannot make a socket");
+	return fd;
+}
+
+static int open_socket(const struct endpoint *e)
+{
+	const char *device = e->addr.device;
+	int fd = endpoint_socket(e->type);
+
 	if (*device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, strlen(device)))
 		fail_errno(errno, "cannot use the network interface '%s'", device);
 	if (e->timestamps)

@@ -36,6 +36,12 @@ int cmd_send(int argc, char **argv);
 int cmd_recv(int argc, char **argv);
 int cmd_ss(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+
+/* ---- main.c ---- */
+
+/* What SIGPIPE did before this command ignored it. */
+extern void (*sigpipe_before)(int signal);
 
 /* ---- report.c: what is said on standard error ---- */
 
@@ -107,6 +113,7 @@ struct endpoint {
 void endpoint_init(struct endpoint *e);
 bool endpoint_option(struct endpoint *e, int option, const char *value);
 void endpoint_address(struct endpoint *e, int argc, char **argv);
+int endpoint_socket(int type);
 int endpoint_bind(const struct endpoint *e);
 int endpoint_accept(const struct endpoint *e, int listener, struct address *peer);
 int endpoint_connect(const struct endpoint *e);

@@ -21,6 +21,7 @@ static const struct command {
 	{ "recv", "ferry recv", cmd_recv },
 	{ "ss", "ferry ss", cmd_ss },
 	{ "doctor", "ferry doctor", cmd_doctor },
+	{ "run", "ferry run", cmd_run },
 };
 
 static const char help[] =
@@ -31,6 +32,7 @@ static const char help[] =
 "  send ADDR      send standard input, or a message, and end\n"
 "  recv ADDR      receive it on standard output\n"
 "  ss [NAME...]   show sockets: state, queues, names, and who has them\n"
+"  run PROGRAM    run a program of AF_UNIX over AF_FERRY\n"
 "  doctor         tell what keeps AF_FERRY from working here, and the cure\n"
 "\n"
 "  ADDR is a service name of 1 to 108 bytes, or ferry://NODE/NAME with an IPv4\n"
@@ -41,6 +43,8 @@ static const char help[] =
 "\n"
 "  For example:   ferry listen --exec 'tr a-z A-Z' demo/upper &\n"
 "                 echo hello | ferry connect --wait 5 demo/upper\n";
+
+void (*sigpipe_before)(int signal);
 
 /* So that no socket becomes a standard stream that was closed: its use fails. */
 static void reserve_streams(void)
@@ -59,7 +63,7 @@ int main(int argc, char **argv)
 
 	reserve_streams();
 	/* Reported where the write fails. */
-	signal(SIGPIPE, SIG_IGN);
+	sigpipe_before = signal(SIGPIPE, SIG_IGN);
 	/* Every subcommand begins its options with a colon and says itself what is wrong. */
 	opterr = 0;
 	if (argc < 2) {
