@@ -109,6 +109,7 @@ void run_throughput(const struct peer *peer, const struct cell *cell, struct sam
 void run_zerocopy(const struct peer *peer, const struct cell *cell, struct sample *sample);
 void run_roundtrip(const struct peer *peer, const struct cell *cell, struct sample *sample);
 void run_senders(const struct peer *peer, const struct cell *cell, struct sample *sample);
+void run_readers(const struct peer *peer, const struct cell *cell, struct sample *sample);
 void run_pairs(const struct peer *peer, const struct cell *cell, struct sample *sample);
 void run_connect(const struct peer *peer, const struct cell *cell, struct sample *sample);
 void run_socket(const struct peer *peer, const struct cell *cell, struct sample *sample);

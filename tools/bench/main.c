@@ -36,6 +36,7 @@ static const struct cell cells[] = {
 	{ "socket", "ns", 0, 16000, PEER_SOCKET, 0, run_socket },
 	{ "socketpair", "ns", 0, 8000, PEER_SOCKETPAIR, 0, run_socketpair },
 	{ "senders", "ns", 64, 16000, PEER_DGRAM, 0, run_senders },
+	{ "readers", "ns", 64, 16000, PEER_RECORDS, 0, run_readers },
 	{ "pairs", "ns", 64, 20000, 0, PEER_MEMCPY, run_pairs },
 	{ "pairs", "ns", 4096, 10000, 0, PEER_MEMCPY, run_pairs },
 	{ "memory-idle", "bytes", 0, 4000, PEER_SOCKET, 0, run_memory_idle },

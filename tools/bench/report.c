@@ -34,6 +34,7 @@ static const struct column columns[] = {
 	{ "socket", 0, "socket" },
 	{ "socketpair", 0, "sockpair" },
 	{ "senders", 64, "8 to 1" },
+	{ "readers", 64, "1 to 8" },
 	{ "pairs", 64, "pairs 64" },
 	{ "pairs", 4096, "pairs 4Ki" },
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Cells that move data: one way, to and fro, many to one, many pairs at once. */
+/* Cells that move data: one way, to and fro, many to one, one to many, many pairs at once. */
 #include "bench.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define SENDERS		8
+#define READERS		8
 #define BUFFERS		4	/* lent at once by a zero-copy sender */
 
 struct transfer {
@@ -437,6 +438,56 @@ void run_senders(const struct peer *peer, const struct cell *cell, struct sample
 	else
 		sample->value = (double)(t->end - t->start) / (t->count / SENDERS * SENDERS);
 	sample->operations = t->count / SENDERS * SENDERS;
+}
+
+/* One sender, and eight readers that wait for its messages on one socket. */
+static int readers_role(int index, void *context)
+{
+	struct transfer *t = context;
+	char *buffer = buffer_new(t->size);
+	unsigned int *received = &t->progress[0].received;
+	unsigned int *ended = &t->progress[1].received;
+	int error;
+
+	pthread_barrier_wait(&t->barrier);
+	if (index == READERS) {
+		t->start = measure_start();
+		error = send_messages(t, t->links[0].out[0], buffer, t->count, 0, received);
+		/* The last ones, one for each, are told by their first byte. */
+		buffer[0] = 0;
+		return error ? error : send_messages(t, t->links[0].out[0], buffer, READERS,
+						     t->count, received);
+	}
+	do {
+		ssize_t done = read(t->links[0].in[1], buffer, t->size);
+
+		if (done != (ssize_t)t->size)
+			return done < 0 ? errno : EPROTO;
+		__atomic_fetch_add(received, 1, __ATOMIC_RELAXED);
+	} while (buffer[0]);
+	if (__atomic_add_fetch(ended, 1, __ATOMIC_RELAXED) == READERS)
+		t->end = measure_stop();
+	return 0;
+}
+
+void run_readers(const struct peer *peer, const struct cell *cell, struct sample *sample)
+{
+	struct link link;
+	struct transfer *t;
+	int error;
+
+	if (peer_pair(peer, &link, false)) {
+		fail(sample, errno, "pair");
+		return;
+	}
+	t = transfer_new(peer, cell, READERS + 1);
+	t->links = &link;
+	error = group_run(READERS + 1, readers_role, t);
+	if (error)
+		fail(sample, error, "transfer");
+	else
+		sample->value = (double)(t->end - t->start) / t->count;
+	sample->operations = t->count;
 }
 
 /* Pair i lives on CPU i, both ends: what slows it down is what pairs share. */
