@@ -2,9 +2,9 @@
 /*
  * Every pair of calls on one connection: the first is stopped in the middle of its
  * copy, by memory that is not there yet (stall.h), and the second runs meanwhile, or
- * begins to wait. Then the first goes on, or its memory is gone for good. What both
- * returned, and how the ends look, must follow from one of the two orders by the model
- * of model.h.
+ * begins to wait. With the answer of the second there somebody looks, or reads; then the
+ * first goes on, or its memory is gone for good. What all returned, and how the ends
+ * look, must follow from an order of them by the model of model.h.
  */
 
 #include "model.h"
@@ -12,6 +12,8 @@
 #include "kselftest_harness.h"
 
 #define ROOM	4096
+/* The two of a pair and who looks. */
+#define CALLS	3
 
 /* What there is before: the calls of all states up to the one that is tried. */
 struct before {
@@ -102,6 +104,29 @@ static bool stuck(struct party *party, struct stall *stall)
 	return false;
 }
 
+/* What the world sees of the second while the first is still stopped. */
+static int glance(struct model_line *line, struct model_past *past)
+{
+	static struct model_view view[2];
+	static unsigned char memory[ROOM];
+	struct model_past *third = &past[2];
+
+	/* A socket in use is closed when the call that uses it is over. */
+	if (past[1].call.what == MODEL_CLOSE && !past[1].call.end)
+		return 2;
+	third->call = (struct model_call){ MODEL_LOOK };
+	if (line->kind->kind.type != SOCK_STREAM) {
+		if (past[0].call.what != MODEL_SEND || line->fd[1] < 0)
+			return 2;
+		third->call = (struct model_call){ MODEL_RECV, 1, .len = 64 };
+	}
+	third->answer = (struct model_answer){ .data = memory, .view = view };
+	third->begin = 3;
+	third->end = 4;
+	model_line_call(line, &third->call, &third->answer);
+	return 3;
+}
+
 /*
  * One pair. The first is stopped after @ready bytes; its memory comes then, or not if
  * it is bad. Returns 1 if it was stopped, 0 if it went through without, -1 when no order
@@ -116,7 +141,7 @@ static int try(const struct model_kind *kind, const struct before *before,
 	struct model_line line;
 	struct stall stall;
 	struct model model;
-	int i, stopped = 0;
+	int i, n = 2, stopped = 0;
 	bool ok;
 
 	if (stall_open(&stall))
@@ -149,7 +174,7 @@ static int try(const struct model_kind *kind, const struct before *before,
 		past[0].begin = 0;
 		past[1].begin = 1;
 		past[1].end = 2;
-		past[0].end = 3;
+		past[0].end = 5;
 	} else {
 		past[0].begin = 0;
 		past[0].end = 1;
@@ -158,8 +183,8 @@ static int try(const struct model_kind *kind, const struct before *before,
 	}
 	ok = begin(&second, &line, &past[1]);
 	/* It has its answer, or waits for the first. */
-	if (ok)
-		ft_blocked(&second.call);
+	if (ok && !ft_blocked(&second.call) && stopped)
+		n = glance(&line, past);
 	if (past[0].call.bad)
 		ok &= stall_fail(&stall);
 	else
@@ -170,7 +195,7 @@ static int try(const struct model_kind *kind, const struct before *before,
 	/* Memory that is gone for good was asked for by nobody. */
 	if (!stopped)
 		past[0].call.bad = false;
-	if (!ok || !model_line_view(&line, view) || !model_explains(&model, past, 2, view))
+	if (!ok || !model_line_view(&line, view) || !model_explains(&model, past, n, view))
 		goto wrong;
 	model_line_close(&line);
 	stall_close(&stall);
@@ -178,7 +203,7 @@ static int try(const struct model_kind *kind, const struct before *before,
 wrong:
 	printf("# no order explains, after %s, %d bytes before the stop\n", before->name,
 	       ready);
-	model_print_past(past, 2);
+	model_print_past(past, n);
 	model_line_close(&line);
 	stall_close(&stall);
 	return -1;
@@ -205,7 +230,7 @@ static void try_second(const struct model_kind *kind, const struct before *befor
 		       const struct model_call *first, const struct model_call *second,
 		       int ready, struct sum *sum)
 {
-	struct model_past past[2];
+	struct model_past past[CALLS];
 	int end, wait, got;
 
 	for (end = 0; end < 2; end++)
@@ -237,8 +262,8 @@ static void try_first(const struct model_kind *kind, const struct before *before
 		/* A record in the middle of a copy is charged and in no queue. */
 		if (records && seconds[i].what == MODEL_LOOK)
 			continue;
-		/* A peek moves on the offset that it finds afterwards. */
-		if (peek && seconds[i].what == MODEL_PEEK_OFF)
+		/* An offset set in the middle of a receive may be moved by it or not. */
+		if (first->what == MODEL_RECV && seconds[i].what == MODEL_PEEK_OFF)
 			continue;
 		try_second(kind, before, first, &seconds[i], first->len > 3 ? 3 : 0, sum);
 		/* What is received is away meanwhile, and comes back when the copy fails. */
