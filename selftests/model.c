@@ -446,7 +446,7 @@ static bool overlap_all(const struct model_kind *kind)
 }
 
 /* What a call on an AF_FERRY socket may be. MSG_ERRQUEUE: memory may be bad. */
-#define EVERY_CALL	(MODEL_CAN(MODEL_WHATS) - 1)
+#define EVERY_CALL	(MODEL_CAN(MODEL_LOOK) - 1)
 #define EVERY_FLAG	(MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_OOB | MSG_ERRQUEUE)
 #define SOME_CALLS	(MODEL_CAN(MODEL_SEND) | MODEL_CAN(MODEL_RECV) |	\
 			 MODEL_CAN(MODEL_SHUTDOWN) | MODEL_CAN(MODEL_ERROR))

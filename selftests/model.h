@@ -3,7 +3,8 @@
  * A small model of a connection, as the manual page describes it, and what is
  * needed to hold sockets against it.
  *
- *   model.c         the tests: makes up sequences of calls, shrinks one that fails
+ *   model.c         tests: makes up sequences of calls, shrinks one that fails
+ *   pairs.c         tests: every pair of calls, the first stopped in its copy
  *   model_line.c    makes the calls on real sockets
  *   model_stream.c  what a byte stream answers
  *   model_record.c  what SEQPACKET and DGRAM answer
@@ -38,6 +39,7 @@ enum model_what {
 	MODEL_SNDBUF,
 	MODEL_RCVBUF,
 	MODEL_INQ,	/* SIOCINQ, which is also looked at after each call */
+	MODEL_LOOK,	/* at both ends, as a call */
 	MODEL_WHATS
 };
 
@@ -54,7 +56,11 @@ struct model_call {
 	int fds;	/* descriptors that go along */
 	bool bad;	/* its memory cannot be touched */
 	bool two;	/* it lies in two pieces */
+	bool wait;	/* without MSG_DONTWAIT */
+	void *place;	/* where its memory is, if that matters */
 };
+
+struct model_view;
 
 /* What the call said. */
 struct model_answer {
@@ -64,6 +70,7 @@ struct model_answer {
 	int fds;		/* descriptors that came */
 	int from;		/* whose name came: an end, or MODEL_NOBODY */
 	unsigned char *data;	/* MODEL_LEN bytes, those received first */
+	struct model_view *view;	/* MODEL_LOOK: of both ends */
 };
 
 #define MODEL_NOBODY	(-1)
@@ -73,6 +80,7 @@ struct model_answer {
 /* How one end looks between two calls. */
 struct model_view {
 	short events;
+	short woken;		/* edges that epoll told of since the last look */
 	int inq;
 	int outq;
 	int mark;
@@ -130,6 +138,7 @@ struct model_end {
 	bool apart;		/* DGRAM: the peer has gone */
 	bool crowded;		/* the last look said that there is no room */
 	bool grown;		/* SO_RCVBUF of the reader has been raised since */
+	short events;		/* as last seen */
 	int promised;		/* POLLOUT: so long a message has room, or 0 */
 	int refused;		/* a record longer than what POLLOUT promises was */
 };
@@ -138,6 +147,7 @@ struct model {
 	const struct model_kind *kind;
 	struct model_end end[2];
 	struct model_queue queue[2];	/* [e] is what end e reads */
+	bool silent;	/* an option was set since that changes events and tells nobody */
 	char why[200];	/* the answer that was wrong */
 };
 
@@ -145,6 +155,7 @@ struct model {
 struct model_line {
 	const struct model_kind *kind;
 	int fd[2];
+	int epoll;
 	struct ft_addr addr[2];
 	bool rights;		/* descriptors were sent: count them */
 	uint64_t sent[2];
@@ -156,6 +167,8 @@ struct model_line {
 
 /* The bytes of a message, MODEL_LEN of them. */
 const unsigned char *model_bytes(int id);
+/* Where they begin in ft_pattern(). */
+uint64_t model_offset(int id);
 bool model_same(struct model *model, const struct model_answer *answer, int at,
 		int id, unsigned int off, unsigned int n);
 bool model_expect(struct model *model, const struct model_answer *answer,

@@ -6,13 +6,18 @@
 /* Messages are windows on one pattern. */
 #define SHIFT	61
 
+uint64_t model_offset(int id)
+{
+	return id * SHIFT;
+}
+
 const unsigned char *model_bytes(int id)
 {
 	static unsigned char pattern[MODEL_LEN + (MODEL_CALLS + 1) * SHIFT];
 
 	if (!pattern[1])
 		ft_pattern(pattern, 0, sizeof(pattern));
-	return pattern + id * SHIFT;
+	return pattern + model_offset(id);
 }
 
 /* Are the @n bytes received at @at those of message @id from @off on? */
@@ -127,6 +132,7 @@ bool model_option(struct model *model, const struct model_call *call,
 		return model_set_buffer(model, call, answer, &end->sndbuf);
 	case MODEL_RCVBUF:
 		model->end[!call->end].grown = true;
+		model->silent = true;
 		return model_set_buffer(model, call, answer, &end->rcvbuf);
 	case MODEL_PEEK_OFF:
 		end->peek_off = call->arg;
@@ -138,6 +144,7 @@ bool model_option(struct model *model, const struct model_call *call,
 		break;
 	case MODEL_INLINE:
 		end->urgent_inline = call->arg;
+		model->silent = true;
 		break;
 	default:
 		return MODEL_WRONG(model, "no such call");
@@ -194,12 +201,27 @@ bool model_view_names(struct model *model, int end, const struct model_view *vie
 bool model_call(struct model *model, const struct model_call *call,
 		const struct model_answer *answer)
 {
+	if (call->what == MODEL_LOOK)
+		return model_looks(model, answer->view);
 	/* A descriptor that is closed is no socket any more. */
 	if (!model->end[call->end].open)
 		return model_expect(model, answer, -1, EBADF);
 	return model->kind->kind.type == SOCK_STREAM ?
 	       model_stream_call(model, call, answer) :
 	       model_record_call(model, call, answer);
+}
+
+/* What was not there at the last look is an event for those who wait. */
+static bool model_woken(struct model *model, int end, const struct model_view *view)
+{
+	struct model_end *self = &model->end[end];
+	short fresh = view->events & ~self->events;
+
+	self->events = view->events;
+	if (model->kind->whole && !model->silent && fresh & ~view->woken)
+		return MODEL_WRONG(model, "end %d: nobody was woken for %#x", end,
+				   fresh & ~view->woken);
+	return true;
 }
 
 bool model_looks(struct model *model, const struct model_view *view)
@@ -213,8 +235,10 @@ bool model_looks(struct model *model, const struct model_view *view)
 			return false;
 	for (i = 0; i < 2; i++)
 		if (model->end[i].open &&
-		    !(stream ? model_stream_view : model_record_view)(model, i, &view[i]))
+		    (!model_woken(model, i, &view[i]) ||
+		     !(stream ? model_stream_view : model_record_view)(model, i, &view[i])))
 			return false;
+	model->silent = false;
 	return true;
 }
 
@@ -225,6 +249,7 @@ static const char *const what_names[MODEL_WHATS] = {
 	[MODEL_PEEK_OFF] = "SO_PEEK_OFF", [MODEL_LOWAT] = "SO_RCVLOWAT",
 	[MODEL_INLINE] = "SO_OOBINLINE", [MODEL_SNDBUF] = "SO_SNDBUF",
 	[MODEL_RCVBUF] = "SO_RCVBUF", [MODEL_INQ] = "SIOCINQ",
+	[MODEL_LOOK] = "look",
 };
 
 void model_print(const struct model_call *call)
@@ -247,7 +272,8 @@ void model_print(const struct model_call *call)
 	for (i = 0; flags[i].name; i++)
 		if (call->flags & flags[i].flag)
 			printf(", %s", flags[i].name);
-	printf("%s%s", call->bad ? ", bad memory" : "", call->two ? ", two pieces" : "");
+	printf("%s%s%s", call->bad ? ", bad memory" : "",
+	       call->two ? ", two pieces" : "", call->wait ? ", may wait" : "");
 	if (call->fds)
 		printf(", %d descriptors", call->fds);
 	printf(")\n");

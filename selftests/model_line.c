@@ -4,6 +4,7 @@
 #include "model.h"
 
 #include <sched.h>
+#include <sys/epoll.h>
 #include <linux/tcp.h>
 
 /* TCP_ESTABLISHED, whose header does not go with <linux/tcp.h>. */
@@ -77,12 +78,48 @@ static bool connect_ends(struct model_line *line, struct model *model)
 	return line->fd[0] >= 0 && line->fd[1] >= 0;
 }
 
+#define EVENTS	(POLLIN | POLLOUT | POLLPRI | POLLRDHUP)
+
+/* What epoll has told since it was asked last, by end. */
+static void edges(const struct model_line *line, short *woken)
+{
+	struct epoll_event event[2];
+	int n;
+
+	woken[0] = woken[1] = 0;
+	n = line->epoll < 0 ? 0 : epoll_wait(line->epoll, event, 2, 0);
+	while (n-- > 0)
+		woken[event[n].data.u32] |= event[n].events;
+}
+
+/* Let epoll tell of edges. The numbers of its events are those of poll. */
+static int watch(struct model_line *line)
+{
+	struct epoll_event event;
+	short woken[2];
+	int i;
+
+	if (!line->kind->whole)
+		return 0;
+	line->epoll = epoll_create1(EPOLL_CLOEXEC);
+	for (i = 0; i < 2; i++) {
+		event.events = EPOLLET | EVENTS;
+		event.data.u32 = i;
+		if (epoll_ctl(line->epoll, EPOLL_CTL_ADD, line->fd[i], &event))
+			return -1;
+	}
+	edges(line, woken);
+	return 0;
+}
+
 int model_line_open(struct model_line *line, const struct model_kind *kind,
 		    struct model *model)
 {
 	int i;
 
-	*line = (struct model_line){ .kind = kind, .fd = { -1, -1 } };
+	*line = (struct model_line){
+		.kind = kind, .fd = { -1, -1 }, .epoll = -1,
+	};
 	*model = (struct model){ .kind = kind };
 	if (!prepare(kind) || !connect_ends(line, model)) {
 		model_line_close(line);
@@ -95,14 +132,16 @@ int model_line_open(struct model_line *line, const struct model_kind *kind,
 		model->end[i].sndbuf = ft_getint(line->fd[i], SO_SNDBUF);
 		model->end[i].rcvbuf = ft_getint(line->fd[i], SO_RCVBUF);
 		model->end[i].promised = 1;
+		model->end[i].events = POLLOUT;
 	}
-	return 0;
+	return watch(line);
 }
 
 void model_line_close(struct model_line *line)
 {
 	ft_close(&line->fd[0]);
 	ft_close(&line->fd[1]);
+	ft_close(&line->epoll);
 }
 
 /* TCP's segments arrive by themselves: until they have. */
@@ -131,7 +170,7 @@ static void point(struct msghdr *msg, const struct model_call *call, void *bytes
 	struct iovec *iov = msg->msg_iov;
 
 	msg->msg_iovlen = 1;
-	iov[0].iov_base = call->bad ? shared.nowhere : bytes;
+	iov[0].iov_base = call->place ? : call->bad ? shared.nowhere : bytes;
 	iov[0].iov_len = call->len;
 	if (!call->two)
 		return;
@@ -167,7 +206,8 @@ static void do_send(struct model_line *line, const struct model_call *call,
 		line->rights = true;
 	}
 	answer->ret = sendmsg(line->fd[call->end], &msg,
-			      call->flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+			      call->flags | MSG_NOSIGNAL |
+			      (call->wait ? 0 : MSG_DONTWAIT));
 	answer->err = ft_err(answer->ret);
 	if (answer->ret > 0)
 		line->sent[call->end] += answer->ret;
@@ -203,7 +243,8 @@ static void do_recv(struct model_line *line, const struct model_call *call,
 
 	point(&msg, call, answer->data);
 	answer->fds = 0;
-	answer->ret = recvmsg(line->fd[call->end], &msg, call->flags | MSG_DONTWAIT);
+	answer->ret = recvmsg(line->fd[call->end], &msg,
+			      call->flags | (call->wait ? 0 : MSG_DONTWAIT));
 	answer->err = ft_err(answer->ret);
 	answer->flags = msg.msg_flags & ~MSG_CMSG_CLOEXEC;
 	if (answer->ret < 0)
@@ -285,6 +326,9 @@ void model_line_call(struct model_line *line, const struct model_call *call,
 	case MODEL_RCVBUF:
 		do_option(line, call, answer, SO_RCVBUF);
 		return;
+	case MODEL_LOOK:
+		answer->ret = model_line_view(line, answer->view) ? 0 : -1;
+		break;
 	case MODEL_WHATS:
 		break;
 	}
@@ -333,19 +377,22 @@ static bool look_whole(struct model_line *line, int fd, struct model_view *view)
  */
 bool model_line_view(struct model_line *line, struct model_view *view)
 {
-	short events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP;
 	struct pollfd fds[3];
+	short woken[2];
 	int i;
 
 	for (i = 0; i < 2 && line->kind->kind.domain == AF_INET; i++)
 		if (!settle(line, i))
 			return false;
 	for (i = 0; i < 3; i++)
-		fds[i] = (struct pollfd){ .fd = line->fd[i % 2], .events = events };
+		fds[i] = (struct pollfd){ .fd = line->fd[i % 2], .events = EVENTS };
 	if (poll(fds, 3, 0) < 0)
 		return false;
 	view[0].events = fds[2].revents;
 	view[1].events = fds[1].revents;
+	edges(line, woken);
+	view[0].woken = woken[0];
+	view[1].woken = woken[1];
 	for (i = 0; i < 2; i++) {
 		if (line->fd[i] < 0)
 			continue;

@@ -12,7 +12,7 @@ static bool in_the_way(const struct model_past *past, int n, int which)
 	const struct model_past *self = &past[which], *other;
 	int i;
 
-	if (self->answer.ret >= 0 || self->answer.err != EAGAIN ||
+	if (self->answer.ret >= 0 || self->answer.err != EAGAIN || self->call.wait ||
 	    (self->call.what != MODEL_SEND && self->call.what != MODEL_RECV))
 		return false;
 	for (i = 0; i < n; i++) {
