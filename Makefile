@@ -153,7 +153,7 @@ shell:			## a prompt in the machine with the module loaded (KERNELRELEASE=...)
 
 .PHONY: check
 check:			## build, sparse and all selftests on Linux 7, 6.12, 6.1 and a debug kernel
-	@tools/setup.sh base check next cross debug
+	@tools/setup.sh base check programs next cross debug
 	@tools/check.sh
 
 STRESS_SECONDS ?= 600

@@ -21,6 +21,13 @@ skip_all()
 	exit 4
 }
 
+# skip REASON: ends the test, which is counted as skipped.
+skip()
+{
+	echo "$*" > "$work/skip"
+	exit 0
+}
+
 # note TEXT: why a test is about to fail.
 note()
 {
@@ -145,7 +152,7 @@ gone()
 
 run_tests()
 {
-	local test number=0 failures=0 status result start
+	local test number=0 failures=0 status result start reason
 
 	[[ -x $built ]] || skip_all "the command is not built (make tools)"
 	umask 022
@@ -183,7 +190,9 @@ run_tests()
 			failures=$((failures + 1))
 		fi
 		echo "# $(((${EPOCHREALTIME/./} - start) / 1000)) ms"
-		echo "$result $number $program.FERRY.$test"
+		reason=
+		[[ ! -e $work/skip ]] || reason=" # SKIP $(< "$work/skip")"
+		echo "$result $number $program.FERRY.$test$reason"
 	done
 	((failures == 0))
 }

@@ -78,7 +78,9 @@ try() {
 check_kernel() {
 	local release=$1 status=0 sum='' installed=$top/build/installed-$1 options=(-n)
 
-	# The old families are there to prove the tests: once will do.
+	# The old families are there to prove the tests, and programs that people use to
+	# prove "ferry run": once will do.
+	mapfile -t -O 1 options < <(grep -v -e '^run_programs' -e '^run_servers' "$top/selftests/programs.txt")
 	[[ $release != "${releases[0]}" ]] || options=()
 	step "Linux $release"
 	try "module builds for $release" \
@@ -115,7 +117,7 @@ check_debug() {
 
 	step "the debug kernel"
 	mapfile -t programs < <(grep -v -e '-m32' -e '^options$' -e '^socket_kind$' \
-		-e '^command' "$top/selftests/programs.txt")
+		-e '^command' -e '^run_' "$top/selftests/programs.txt")
 	FERRY_TIMEOUT=${FERRY_TIMEOUT:-4000} "$top/tools/check-debug.sh" -n "${programs[@]}" |
 		tee "$log" || status=$?
 	tally || :

@@ -4,7 +4,7 @@
 # Install the Debian packages that a part of the project needs, and unpack the
 # few files of the kernel source that it uses. Does nothing when all is there.
 #
-# usage: setup.sh [base | check | next | cross | debug | rt | bench]...    (base)
+# usage: setup.sh [base | check | programs | next | cross | debug | rt | bench]...    (base)
 
 set -euo pipefail
 
@@ -40,6 +40,10 @@ packages() {
 		printf '%s\n' sparse shellcheck python3 procps linux-source-6.12 gcc-multilib \
 			libmnl-dev libjson-c-dev pkg-config mandoc
 		;;
+	programs) # make check: what runs under "ferry run" in the selftests; absent ones are skipped
+		printf '%s\n' redis-server memcached tmux openssh-client dbus-daemon dbus-bin nginx haproxy curl nodejs \
+			python3-grpcio postgresql
+		;;
 	next | cross) # make check: a newer kernel than this Debian has, see debian-tree.sh
 		printf '%s\n' debootstrap debian-archive-keyring
 		;;
@@ -53,7 +57,7 @@ packages() {
 	bench) # make bench: the plot
 		printf '%s\n' gnuplot-nox python3 libjson-c-dev pkg-config
 		;;
-	*) die "usage: setup.sh [base | check | next | cross | debug | rt | bench]..." ;;
+	*) die "usage: setup.sh [base | check | programs | next | cross | debug | rt | bench]..." ;;
 	esac
 }
 
@@ -90,6 +94,27 @@ install() {
 	as_root env "${settings[@]}" apt-get "${lock[@]}" -o Dpkg::Use-Pty=0 -qq -y \
 		--no-install-recommends install "$@" ||
 		die "apt-get failed; Debian 12's 6.12 comes from bookworm-security, is it in sources.list?"
+}
+
+# Servers that only tests use: none is started, now or by the next boot.
+install_servers() {
+	local policy=/usr/sbin/policy-rc.d own='' status=0 package
+
+	if [ ! -e "$policy" ]; then
+		own=$(mktemp)
+		printf '#!/bin/sh\nexit 101\n' >"$own"
+		as_root install -m 755 "$own" "$policy"
+	fi
+	(install "$@") || status=$?
+	[ -z "$own" ] || as_root rm -f "$policy" "$own"
+	((status == 0)) || exit "$status"
+	for package; do
+		case $package in
+		redis-server | memcached | nginx | haproxy | postgresql)
+			as_root systemctl --quiet disable "$package" 2>/dev/null || :
+			;;
+		esac
+	done
 }
 
 # As many as there should be, with the headers of the same release.
@@ -135,7 +160,10 @@ for group; do
 	# Not in a substitution that would hide a wrong name.
 	packages "$group" >/dev/null
 	mapfile -t wanted < <(packages "$group" | missing)
-	((${#wanted[@]} == 0)) || install "${wanted[@]}"
+	case $group in
+	programs) ((${#wanted[@]} == 0)) || install_servers "${wanted[@]}" ;;
+	*) ((${#wanted[@]} == 0)) || install "${wanted[@]}" ;;
+	esac
 	case $group in
 	base)
 		if ! check_kernels; then
