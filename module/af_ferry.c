@@ -10,6 +10,7 @@
 
 #include "af_ferry.h"
 #include "buffer.h"
+#include "carrier.h"
 #include "cmsg.h"
 #include "compat.h"
 #include "connection.h"
@@ -365,12 +366,22 @@ static int __net_init ferry_net_init(struct net *net)
 		return err;
 	err = ferry_proc_net_init(net);
 	if (err)
-		ferry_name_net_exit(fn);
+		goto err_name;
+	err = ferry_carrier_net_init(net);
+	if (err)
+		goto err_proc;
+	return 0;
+
+err_proc:
+	ferry_proc_net_exit(net);
+err_name:
+	ferry_name_net_exit(fn);
 	return err;
 }
 
 static void __net_exit ferry_net_exit(struct net *net)
 {
+	ferry_carrier_net_exit(net);
 	ferry_proc_net_exit(net);
 	ferry_name_net_exit(ferry_pernet(net));
 }

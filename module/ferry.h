@@ -16,6 +16,7 @@
  *	A socket that waits for a full listener holds a reference on it, and its child.
  *
  * Locks, outermost first
+ *	ferry_net->door_lock	who moves the door (mutex)
  *	lock_sock(sk)		calls that change one socket: bind, listen, connect,
  *				shutdown, options
  *	ferry_net->names_lock	the name table's writers (mutex)
@@ -52,6 +53,7 @@
 
 struct ferry_addr;
 struct ferry_buf;
+struct ferry_stats;
 struct ferry_name;
 struct ferry_share;
 struct ferry_vertex;
@@ -249,17 +251,37 @@ struct ferry_bucket {
 };
 
 /**
+ * struct ferry_door - what others' messages and connections arrive at; see carrier.c
+ * @port: of UDP and TCP; 0: closed
+ * @udp: the kernel's UDP socket, or NULL
+ * @tcp: the kernel's TCP listener, or NULL
+ */
+struct ferry_door {
+	u16			port;
+	struct socket		*udp;
+	struct socket		*tcp;
+};
+
+/**
  * struct ferry_net - what the family keeps in each network namespace
  * @names: the name table; see name.c
  * @names_lock: serialises its writers
  * @names_seed: of the hashes of names; never changes
  * @buckets: all sockets; see socklist.c
+ * @door: guarded by @door_lock; its port is read by all
+ * @door_lock: serialises who moves it (mutex)
+ * @sysctl: net.ferry, or NULL
+ * @stats: counters of the carriers
  */
 struct ferry_net {
 	struct rhashtable	names;
 	struct mutex		names_lock;
 	u32			names_seed;
 	struct ferry_bucket	buckets[FERRY_BUCKETS];
+	struct ferry_door	door;
+	struct mutex		door_lock;
+	struct ctl_table_header	*sysctl;
+	struct ferry_stats __percpu *stats;
 };
 
 extern unsigned int ferry_net_id;
