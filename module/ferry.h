@@ -82,6 +82,9 @@ struct ferry_vertex;
  * @relay_at: DGRAM, in the place of the urgent byte: in whose @senders @relay is,
  *	without a reference, or NULL. Set under @lock and that queue's lock, cleared
  *	under the latter
+ * @carrier: there too, of a DGRAM socket and of a connection to another host, if
+ *	@carried: the kernel's socket that its messages go by. Set once under
+ *	lock_sock(), released with the socket
  * @cut_off: DGRAM, there too: it lost a broadcast, was told, and got none since;
  *	guarded by @lock
  * @connect_queue: listener: sockets that wait for a place; guarded by @lock
@@ -115,6 +118,7 @@ struct ferry_vertex;
  * @labels: SO_PASSSEC is counted in ferry_passsec_used; guarded by lock_sock()
  * @inq: SO_INQ
  * @notrunc: SO_RIGHTS_NOTRUNC
+ * @carried: there is a @carrier; published with release
  * @refused: records: bytes of the last one that found no room and was longer than half
  *	of it, else 0, until a poll tells of so much room; any context
  * @rights_queued: descriptors that are in flight to this socket
@@ -175,6 +179,7 @@ struct ferry_sock {
 		struct sock			*child;
 		struct {
 			struct sock		*relay_at;
+			struct socket		*carrier;
 			u8			cut_off;
 		};
 	};
@@ -215,6 +220,7 @@ struct ferry_sock {
 	u8			labels;
 	u8			inq;
 	u8			notrunc;
+	u8			carried;
 	u32			refused;
 	atomic_t		rights_queued;
 };
