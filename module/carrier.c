@@ -12,18 +12,21 @@
 #include <linux/sysctl.h>
 
 #include "carrier.h"
+#include "carrier_udp.h"
 #include "compat.h"
 
 /* Close what a door has open. */
 static void ferry_door_close(struct ferry_door *door)
 {
+	if (door->udp)
+		ferry_udp_close(door->udp);
 }
 
 /* Open a door; nothing is open if that fails. */
 static int ferry_door_open(struct net *net, struct ferry_door *door, u16 port)
 {
 	door->port = port;
-	return 0;
+	return ferry_udp_open(net, port, &door->udp);
 }
 
 /*

@@ -55,6 +55,7 @@ struct ferry_addr;
 struct ferry_buf;
 struct ferry_stats;
 struct ferry_name;
+struct ferry_remote;
 struct ferry_share;
 struct ferry_vertex;
 
@@ -85,6 +86,9 @@ struct ferry_vertex;
  * @carrier: there too, of a DGRAM socket and of a connection to another host, if
  *	@carried: the kernel's socket that its messages go by. Set once under
  *	lock_sock(), released with the socket
+ * @remote: DGRAM, there too: the peer on another host, or NULL; @peer is this socket
+ *	itself then. Written under lock_sock(), read under RCU
+ * @local_next: DGRAM, there too: of what waits the next to be read is of this host
  * @cut_off: DGRAM, there too: it lost a broadcast, was told, and got none since;
  *	guarded by @lock
  * @connect_queue: listener: sockets that wait for a place; guarded by @lock
@@ -180,7 +184,9 @@ struct ferry_sock {
 		struct {
 			struct sock		*relay_at;
 			struct socket		*carrier;
+			struct ferry_remote __rcu *remote;
 			u8			cut_off;
+			u8			local_next;
 		};
 	};
 
