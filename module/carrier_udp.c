@@ -16,6 +16,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/net.h>
+#include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 #include <linux/udp.h>
@@ -177,7 +178,8 @@ static void ferry_udp_error_report(struct sock *carrier)
 	if (udp) {
 		while ((skb = skb_dequeue(&carrier->sk_error_queue))) {
 			ferry_remote_error(udp->sk, skb);
-			consume_skb(skb);
+			/* A device's stamp may come in a hard interrupt. */
+			dev_consume_skb_any(skb);
 		}
 		err = sock_error(carrier);
 		if (err) {

@@ -14,11 +14,13 @@
  *	linked until its own release. What is queued holds the sender through
  *	sk_wmem_alloc. A listener's queue owns the sockets that wait in it.
  *	A socket that waits for a full listener holds a reference on it, and its child.
+ *	A datagram socket that is connected to another host is its own peer.
  *
  * Locks, outermost first
  *	ferry_net->door_lock	who moves the door (mutex)
  *	lock_sock(sk)		calls that change one socket: bind, listen, connect,
  *				shutdown, options
+ *	lock_sock(carrier)	the core's, of the carrier of a socket
  *	ferry_net->names_lock	the name table's writers (mutex)
  *	ferry_sock->send_lock	one sender of a byte stream at a time (mutex); held
  *				while it copies from user memory

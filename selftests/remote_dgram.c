@@ -26,13 +26,13 @@ FIXTURE_VARIANT(remote_dgram)
 	int family;
 };
 
-FIXTURE_VARIANT_ADD(remote_dgram, ipv4)
+FIXTURE_VARIANT_ADD(remote_dgram, FERRY_ipv4)
 {
 	.node = { "10.18.0.1", "10.18.0.2" },
 	.family = AF_INET,
 };
 
-FIXTURE_VARIANT_ADD(remote_dgram, ipv6)
+FIXTURE_VARIANT_ADD(remote_dgram, FERRY_ipv6)
 {
 	.node = { "fd18::1", "fd18::2" },
 	.family = AF_INET6,
