@@ -80,9 +80,11 @@ static void ferry_mirror_keepalive(struct sock *carrier, const struct sock *sk)
  */
 static void ferry_mirror_buffers(struct sock *carrier, const struct sock *sk)
 {
-	u8 locks = data_race(sk->sk_userlocks) & FERRY_BUF_LOCKS;
 	int sndbuf = READ_ONCE(sk->sk_sndbuf);
+	u8 locks;
 
+	/* Who changes it comes here afterwards. */
+	locks = data_race(sk->sk_userlocks) & FERRY_BUF_LOCKS;
 	/* Others read other bits of the byte. */
 	data_race(({
 		carrier->sk_userlocks = (carrier->sk_userlocks & ~FERRY_BUF_LOCKS) | locks;
@@ -238,8 +240,10 @@ void ferry_carrier_attach(struct sock *sk, struct socket *carrier)
 void ferry_carrier_learn(struct sock *sk)
 {
 	const struct sock *carrier = ferry_sk(sk)->carrier->sk;
-	u8 locks = data_race(sk->sk_userlocks);
+	u8 locks;
 
+	/* Bits of a byte, or were on 6.1: as before or after a setsockopt(2). */
+	locks = data_race(sk->sk_userlocks);
 #ifdef CONFIG_NET_RX_BUSY_POLL
 	if (READ_ONCE(sk->sk_napi_id) != READ_ONCE(carrier->sk_napi_id))
 		WRITE_ONCE(sk->sk_napi_id, READ_ONCE(carrier->sk_napi_id));

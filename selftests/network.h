@@ -31,7 +31,6 @@ static inline bool net_enter(const struct net *net, int host)
 }
 
 /* A shell command in a host; true if it succeeds. */
-__attribute__((format(printf, 3, 4)))
 static inline bool net_run(const struct net *net, int host, const char *fmt, ...)
 {
 	char command[512];
@@ -142,13 +141,13 @@ static inline bool net_link(const struct net *net, int a, int b, const char *dev
 				 "link set %1$s up\\n"
 				 "addr add 10.18.%2$d.%3$d/24 brd + dev %1$s\\n"
 				 "addr add fd18:%2$d::%3$d/64 dev %1$s nodad\\n";
-	char text[2][256];
+	char text[2][256], peer[64];
 
 	snprintf(text[0], sizeof(text[0]), up, dev, subnet, a + 1);
 	snprintf(text[1], sizeof(text[1]), up, dev, subnet, b + 1);
-	return net_run(net, a, "printf 'link add %s type veth peer name %s netns "
-		       "/proc/%d/fd/%d\\n%s' | ip -b -",
-		       dev, dev, getpid(), net->ns[b], text[0]) &&
+	snprintf(peer, sizeof(peer), "%s netns /proc/%d/fd/%d", dev, getpid(), net->ns[b]);
+	return net_run(net, a, "printf 'link add %s type veth peer name %s\\n%s' | ip -b -",
+		       dev, peer, text[0]) &&
 	       net_run(net, b, "printf '%s' | ip -b -", text[1]);
 }
 

@@ -390,7 +390,7 @@ TEST_F(remote_dgram, malformed_bytes_are_counted)
 		inet_pton(AF_INET6, variant->node[1], &sin6->sin6_addr);
 		to.len = sizeof(*sin6);
 	}
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		ASSERT_EQ(bad[i].len, sendto(fd, bad[i].bytes, bad[i].len, 0, &to.sa,
 					     to.len));
 		/* UDP keeps what has no payload at all to itself. */
