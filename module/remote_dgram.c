@@ -354,7 +354,7 @@ static void ferry_remote_queue(struct sock *to, struct sk_buff *skb)
 	skb_ext_reset(skb);
 	nf_reset_ct(skb);
 	sk_mark_napi_id(to, skb);
-	if (to->sk_state == TCP_ESTABLISHED)
+	if (READ_ONCE(to->sk_state) == TCP_ESTABLISHED)
 		sk_incoming_cpu_update(to);
 	if (!READ_ONCE(ferry_sk(to)->dead) &&
 	    !(READ_ONCE(to->sk_shutdown) & RCV_SHUTDOWN))
