@@ -10,6 +10,7 @@
 
 #include "af_ferry.h"
 #include "buffer.h"
+#include "carrier.h"
 #include "cmsg.h"
 #include "compat.h"
 #include "connection.h"
@@ -20,6 +21,7 @@
 #include "poll.h"
 #include "proc.h"
 #include "record.h"
+#include "remote_dgram.h"
 #include "socklist.h"
 #include "sockopt.h"
 #include "splice.h"
@@ -66,9 +68,11 @@ static void ferry_sock_destruct(struct sock *sk)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
 
-	/* A stamp of what was read after the release. */
+	/* A stamp of what was read after the release, and what came since. */
 	if (unlikely(!skb_queue_empty(&sk->sk_error_queue)))
 		skb_queue_purge(&sk->sk_error_queue);
+	if (unlikely(!skb_queue_empty(&sk->sk_receive_queue)))
+		skb_queue_purge(&sk->sk_receive_queue);
 	WARN_ON_ONCE(fs->head);
 	WARN_ON_ONCE(atomic_read(&sk->sk_rmem_alloc));
 	WARN_ON_ONCE(refcount_read(&sk->sk_wmem_alloc));
@@ -136,6 +140,8 @@ static int ferry_release(struct socket *sock)
 	ferry_disconnect(sk);
 	if (!skb_queue_empty_lockless(&sk->sk_error_queue))
 		skb_queue_purge(&sk->sk_error_queue);
+	if (ferry_remote_waits(sk))
+		skb_queue_purge(&sk->sk_receive_queue);
 	/*
 	 * The core's sk_callback_lock orders it against whoever asks for sk_socket
 	 * or signals; those who look at single flags take either answer.
@@ -197,6 +203,9 @@ static int ferry_getname(struct socket *sock, struct sockaddr *uaddr, int peer)
 
 	if (!ferry_connected(sk))
 		return -ENOTCONN;
+	len = ferry_remote_peer(sk, (struct sockaddr_ferry *)uaddr);
+	if (len)
+		return len;
 	sk = ferry_peer_get(sk);
 	if (!sk)
 		return -ENOTCONN;
@@ -365,12 +374,22 @@ static int __net_init ferry_net_init(struct net *net)
 		return err;
 	err = ferry_proc_net_init(net);
 	if (err)
-		ferry_name_net_exit(fn);
+		goto err_name;
+	err = ferry_carrier_net_init(net);
+	if (err)
+		goto err_proc;
+	return 0;
+
+err_proc:
+	ferry_proc_net_exit(net);
+err_name:
+	ferry_name_net_exit(fn);
 	return err;
 }
 
 static void __net_exit ferry_net_exit(struct net *net)
 {
+	ferry_carrier_net_exit(net);
 	ferry_proc_net_exit(net);
 	ferry_name_net_exit(ferry_pernet(net));
 }
@@ -430,6 +449,8 @@ static void __exit ferry_exit(void)
 	proto_unregister(&ferry_proto);
 	ferry_buf_exit();
 	static_key_deferred_flush(&ferry_passsec_used);
+	/* Callbacks of carriers that are no more. */
+	synchronize_rcu();
 }
 
 module_init(ferry_init);

@@ -10,6 +10,7 @@
 #include <linux/net.h>
 #include <linux/poll.h>
 #include <linux/skbuff.h>
+#include <linux/sysctl.h>
 #include <linux/version.h>
 #include <net/sock.h>
 #include <net/tcp.h>
@@ -105,6 +106,32 @@ static inline u32 ferry_cookie_priority(const struct sockcm_cookie *sockc)
 {
 	return 0;
 }
+#endif
+
+/* 6.11 gave the handlers of sysctl a table that does not change, 6.6 its length. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+#define FERRY_CTL_TABLE		const struct ctl_table
+#else
+#define FERRY_CTL_TABLE		struct ctl_table
+#endif
+
+static inline struct ctl_table_header *
+ferry_register_sysctl(struct net *net, const char *path, struct ctl_table *table,
+		      size_t entries)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+	return register_net_sysctl_sz(net, path, table, entries);
+#else
+	/* It ends at an entry of zeros. */
+	return register_net_sysctl(net, path, table);
+#endif
+}
+
+/* By 7.3 the helpers of UDP tunnels take the struct sock of their socket. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+#define FERRY_UDP_TUNNEL(sock)	((sock)->sk)
+#else
+#define FERRY_UDP_TUNNEL(sock)	(sock)
 #endif
 
 /* 6.10 dropped the source, which __string() knows, from the arguments. */

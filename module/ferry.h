@@ -14,10 +14,13 @@
  *	linked until its own release. What is queued holds the sender through
  *	sk_wmem_alloc. A listener's queue owns the sockets that wait in it.
  *	A socket that waits for a full listener holds a reference on it, and its child.
+ *	A datagram socket that is connected to another host is its own peer.
  *
  * Locks, outermost first
+ *	ferry_net->door_lock	who moves the door (mutex)
  *	lock_sock(sk)		calls that change one socket: bind, listen, connect,
  *				shutdown, options
+ *	lock_sock(carrier)	the core's, of the carrier of a socket
  *	ferry_net->names_lock	the name table's writers (mutex)
  *	ferry_sock->send_lock	one sender of a byte stream at a time (mutex); held
  *				while it copies from user memory
@@ -52,7 +55,9 @@
 
 struct ferry_addr;
 struct ferry_buf;
+struct ferry_stats;
 struct ferry_name;
+struct ferry_remote;
 struct ferry_share;
 struct ferry_vertex;
 
@@ -80,6 +85,12 @@ struct ferry_vertex;
  * @relay_at: DGRAM, in the place of the urgent byte: in whose @senders @relay is,
  *	without a reference, or NULL. Set under @lock and that queue's lock, cleared
  *	under the latter
+ * @carrier: there too, of a DGRAM socket and of a connection to another host, if
+ *	@carried: the kernel's socket that its messages go by. Set once under
+ *	lock_sock(), released with the socket
+ * @remote: DGRAM, there too: the peer on another host, or NULL; @peer is this socket
+ *	itself then. Written under lock_sock(), read under RCU
+ * @local_next: DGRAM, there too: of what waits the next to be read is of this host
  * @cut_off: DGRAM, there too: it lost a broadcast, was told, and got none since;
  *	guarded by @lock
  * @connect_queue: listener: sockets that wait for a place; guarded by @lock
@@ -113,6 +124,7 @@ struct ferry_vertex;
  * @labels: SO_PASSSEC is counted in ferry_passsec_used; guarded by lock_sock()
  * @inq: SO_INQ
  * @notrunc: SO_RIGHTS_NOTRUNC
+ * @carried: there is a @carrier; published with release
  * @refused: records: bytes of the last one that found no room and was longer than half
  *	of it, else 0, until a poll tells of so much room; any context
  * @rights_queued: descriptors that are in flight to this socket
@@ -173,7 +185,10 @@ struct ferry_sock {
 		struct sock			*child;
 		struct {
 			struct sock		*relay_at;
+			struct socket		*carrier;
+			struct ferry_remote __rcu *remote;
 			u8			cut_off;
+			u8			local_next;
 		};
 	};
 
@@ -213,6 +228,7 @@ struct ferry_sock {
 	u8			labels;
 	u8			inq;
 	u8			notrunc;
+	u8			carried;
 	u32			refused;
 	atomic_t		rights_queued;
 };
@@ -249,17 +265,37 @@ struct ferry_bucket {
 };
 
 /**
+ * struct ferry_door - what others' messages and connections arrive at; see carrier.c
+ * @port: of UDP and TCP; 0: closed
+ * @udp: the kernel's UDP socket, or NULL
+ * @tcp: the kernel's TCP listener, or NULL
+ */
+struct ferry_door {
+	u16			port;
+	struct socket		*udp;
+	struct socket		*tcp;
+};
+
+/**
  * struct ferry_net - what the family keeps in each network namespace
  * @names: the name table; see name.c
  * @names_lock: serialises its writers
  * @names_seed: of the hashes of names; never changes
  * @buckets: all sockets; see socklist.c
+ * @door: guarded by @door_lock; its port is read by all
+ * @door_lock: serialises who moves it (mutex)
+ * @sysctl: net.ferry, or NULL
+ * @stats: counters of the carriers
  */
 struct ferry_net {
 	struct rhashtable	names;
 	struct mutex		names_lock;
 	u32			names_seed;
 	struct ferry_bucket	buckets[FERRY_BUCKETS];
+	struct ferry_door	door;
+	struct mutex		door_lock;
+	struct ctl_table_header	*sysctl;
+	struct ferry_stats __percpu *stats;
 };
 
 extern unsigned int ferry_net_id;

@@ -24,7 +24,6 @@
 #include <linux/rhashtable.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
-#include <net/ipv6.h>
 #include <net/sock_reuseport.h>
 
 #include "buffer.h"
@@ -33,7 +32,9 @@
 #include "ferry.h"
 #include "filter.h"
 #include "name.h"
+#include "node.h"
 #include "record.h"
+#include "remote_dgram.h"
 
 #define FERRY_RESERVED_PREFIX	"system/"
 
@@ -207,12 +208,12 @@ int ferry_addr_copy(struct sockaddr *uaddr, const struct ferry_addr *addr)
 }
 
 static struct ferry_key ferry_name_key(const struct ferry_net *fn, u16 type,
-				       const struct sockaddr_ferry *sa, int len)
+				       const char *name, int len)
 {
 	struct ferry_key key = {
 		.type = type,
-		.len = len - FERRY_ADDR_HDR,
-		.name = sa->sfy_name,
+		.len = len,
+		.name = name,
 	};
 
 	key.hash = jhash(key.name, key.len, fn->names_seed ^ type);
@@ -220,10 +221,9 @@ static struct ferry_key ferry_name_key(const struct ferry_net *fn, u16 type,
 }
 
 static struct ferry_name *ferry_name_lookup(struct ferry_net *fn, u16 type,
-					    const struct sockaddr_ferry *sa,
-					    int len)
+					    const char *name, int len)
 {
-	struct ferry_key key = ferry_name_key(fn, type, sa, len);
+	struct ferry_key key = ferry_name_key(fn, type, name, len);
 
 	return rhashtable_lookup(&fn->names, &key, ferry_name_params);
 }
@@ -268,14 +268,6 @@ static struct ferry_name *ferry_name_make(const struct sock *sk,
 	name->len = key->len;
 	memcpy(name->name, key->name, key->len);
 	return name;
-}
-
-/* Which nodes can a socket be bound to, or sent to, on this host? */
-static int ferry_node_check(const struct sockaddr_ferry *sa, int unreachable)
-{
-	if (ipv6_addr_any((const struct in6_addr *)sa->sfy_node))
-		return 0;
-	return sa->sfy_scope == FERRY_SCOPE_HOST ? -EINVAL : unreachable;
 }
 
 /* May @sk be bound to a name that others have? */
@@ -372,14 +364,15 @@ int ferry_name_bind(struct sock *sk, struct ferry_addr *addr)
 
 	sock_owned_by_me(sk);
 
-	err = ferry_node_check(&addr->sa, -EADDRNOTAVAIL);
+	err = ferry_node_bind(sock_net(sk), &addr->sa);
 	if (err)
 		return err;
 	if (ferry_name_reserved(addr) &&
 	    !ns_capable(sock_net(sk)->user_ns, CAP_NET_BIND_SERVICE))
 		return -EACCES;
 
-	key = ferry_name_key(fn, sk->sk_type, &addr->sa, addr->len);
+	key = ferry_name_key(fn, sk->sk_type, addr->sa.sfy_name,
+			     addr->len - FERRY_ADDR_HDR);
 	mutex_lock(&fn->names_lock);
 	name = rhashtable_lookup_fast(&fn->names, &key, ferry_name_params);
 	fresh = !name;
@@ -468,13 +461,14 @@ void ferry_name_unbind(struct sock *sk)
 
 /* Is the name bound by a socket of another type? */
 static bool ferry_name_other_type(struct ferry_net *fn, u16 type,
-				  const struct sockaddr_ferry *sa, int len)
+				  const char *name, int len)
 {
 	static const u16 types[] = { SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(types); i++)
-		if (types[i] != type && ferry_name_lookup(fn, types[i], sa, len))
+		if (types[i] != type &&
+		    ferry_name_lookup(fn, types[i], name, len))
 			return true;
 	return false;
 }
@@ -596,9 +590,10 @@ static struct sock *ferry_name_try(struct sock *sk,
 	struct ferry_name *name;
 
 	rcu_read_lock();
-	name = ferry_name_lookup(fn, sk->sk_type, sa, len);
+	len -= FERRY_ADDR_HDR;
+	name = ferry_name_lookup(fn, sk->sk_type, sa->sfy_name, len);
 	if (!name) {
-		if (ferry_name_other_type(fn, sk->sk_type, sa, len))
+		if (ferry_name_other_type(fn, sk->sk_type, sa->sfy_name, len))
 			other = ERR_PTR(-EPROTOTYPE);
 	} else if (!ferry_name_permitted(sock_net(sk), name)) {
 		other = ERR_PTR(-EACCES);
@@ -632,11 +627,11 @@ struct sock *ferry_name_find(struct sock *sk, const struct sockaddr_ferry *sa,
 {
 	struct sk_buff *skb;
 	struct sock *other;
-	int err;
+	int kind;
 
-	err = ferry_node_check(sa, -ENETUNREACH);
-	if (err)
-		return ERR_PTR(err);
+	kind = ferry_node_kind(sock_net(sk), sa);
+	if (unlikely(kind != FERRY_NODE_HERE))
+		return ERR_PTR(kind < 0 ? kind : -ENETUNREACH);
 	if (unlikely(ferry_bound_elsewhere(sk)))
 		return ERR_PTR(-ENETUNREACH);
 
@@ -654,6 +649,118 @@ struct sock *ferry_name_find(struct sock *sk, const struct sockaddr_ferry *sa,
 	other = ferry_name_try(sk, sa, len, skb);
 	consume_skb(skb);
 	return other;
+}
+
+/* May what came from another host be given to the socket? */
+static bool ferry_name_serves_remote(const struct sock *to,
+				     const struct ferry_arrival *at)
+{
+	const struct sockaddr_ferry *sa = &ferry_own_addr(to)->sa;
+	int dev = READ_ONCE(to->sk_bound_dev_if);
+
+	if (sa->sfy_scope != FERRY_SCOPE_NETWORK || (dev && dev != at->dif))
+		return false;
+	if (!ferry_node_any(sa) &&
+	    !ipv6_addr_equal(ferry_node(sa), at->node))
+		return false;
+	if (to->sk_type == SOCK_DGRAM)
+		return !READ_ONCE(ferry_sk(to)->peer) ||
+		       ferry_remote_takes(to, at);
+	return READ_ONCE(to->sk_state) == TCP_LISTEN;
+}
+
+/* The socket of a name that takes what comes from another host, or NULL. */
+static struct sock *ferry_name_pick_remote(const struct ferry_name *name,
+					   const struct ferry_arrival *at)
+{
+	struct sock *to, *member;
+
+	hlist_for_each_entry_rcu(to, &name->servers, sk_node) {
+		if (!ferry_name_serves_remote(to, at))
+			continue;
+		if (!rcu_access_pointer(to->sk_reuseport_cb))
+			return to;
+		member = reuseport_select_sock(to, at->hash, at->skb, 0);
+		return !IS_ERR_OR_NULL(member) &&
+		       ferry_name_serves_remote(member, at) ? member : to;
+	}
+	return NULL;
+}
+
+/**
+ * ferry_name_find_remote() - find the socket for what came from another host
+ * @net: namespace
+ * @at: what came
+ *
+ * Only sockets bound with NETWORK scope are found; whoever comes from another host
+ * counts as other.
+ *
+ * Context: any but hard interrupts.
+ * Return: the socket with a reference, -ECONNREFUSED (nobody there), -EPROTOTYPE
+ * (only of another type) or -EACCES (the name's mode).
+ */
+struct sock *ferry_name_find_remote(struct net *net,
+				    const struct ferry_arrival *at)
+{
+	static const u16 types[] = { SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM };
+	struct ferry_net *fn = ferry_pernet(net);
+	struct sock *to = NULL;
+	struct ferry_name *name;
+	unsigned int i;
+
+	rcu_read_lock();
+	name = ferry_name_lookup(fn, at->type, at->name, at->len);
+	/* One that is being freed has left the name: look again. */
+	do {
+		if (name)
+			to = ferry_name_pick_remote(name, at);
+	} while (to && !refcount_inc_not_zero(&to->sk_refcnt));
+	if (to && !(READ_ONCE(name->mode) & 2)) {
+		sock_put(to);
+		to = ERR_PTR(-EACCES);
+	}
+	for (i = 0; !to && i < ARRAY_SIZE(types); i++) {
+		struct ferry_arrival other = *at;
+
+		other.type = types[i];
+		name = ferry_name_lookup(fn, other.type, at->name, at->len);
+		if (name && ferry_name_pick_remote(name, &other))
+			to = ERR_PTR(-EPROTOTYPE);
+	}
+	rcu_read_unlock();
+	return to ? to : ERR_PTR(-ECONNREFUSED);
+}
+
+/**
+ * ferry_name_for_each_remote() - call a function for every socket that takes what
+ * came from another host
+ * @net: namespace
+ * @at: what came
+ * @fn: function, called under RCU; must not sleep
+ * @arg: its second argument
+ *
+ * Context: any but hard interrupts.
+ * Return: 0, -ECONNREFUSED (the name is not bound) or -EACCES (its mode).
+ */
+int ferry_name_for_each_remote(struct net *net, const struct ferry_arrival *at,
+			       void (*fn)(struct sock *to, void *arg), void *arg)
+{
+	struct ferry_name *name;
+	int err = -ECONNREFUSED;
+	struct sock *to;
+
+	rcu_read_lock();
+	name = ferry_name_lookup(ferry_pernet(net), at->type, at->name, at->len);
+	if (name && !(READ_ONCE(name->mode) & 2)) {
+		err = -EACCES;
+	} else if (name) {
+		err = 0;
+		hlist_for_each_entry_rcu(to, &name->servers, sk_node)
+			if (ferry_name_serves_remote(to, at))
+				fn(to, arg);
+	}
+	rcu_read_unlock();
+	return err;
 }
 
 /**
@@ -679,8 +786,8 @@ int ferry_name_for_each(struct sock *sk, const struct sockaddr_ferry *sa,
 		return -ENETUNREACH;
 
 	rcu_read_lock();
-	name = ferry_name_lookup(ferry_pernet(sock_net(sk)), sk->sk_type, sa,
-				 len);
+	name = ferry_name_lookup(ferry_pernet(sock_net(sk)), sk->sk_type,
+				 sa->sfy_name, len - FERRY_ADDR_HDR);
 	if (name && !ferry_name_permitted(sock_net(sk), name))
 		err = -EACCES;
 	else if (name)

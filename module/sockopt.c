@@ -6,6 +6,7 @@
  * Sockets carry SOCK_CUSTOM_SOCKOPT, so that setting at SOL_SOCKET comes here
  * first; getting goes to the core directly.
  */
+#include "carrier_sockopt.h"
 #include "cmsg.h"
 #include "compat-scm.h"
 #include "diag.h"
@@ -167,7 +168,7 @@ static int ferry_set_socket(struct socket *sock, int optname, sockptr_t optval,
 /**
  * ferry_setsockopt() - setsockopt(2)
  * @sock: socket
- * @level: SOL_SOCKET or SOL_FERRY
+ * @level: SOL_SOCKET or SOL_FERRY, or a level of the carrier
  * @optname: option
  * @optval: value
  * @optlen: its length
@@ -177,20 +178,28 @@ static int ferry_set_socket(struct socket *sock, int optname, sockptr_t optval,
 int ferry_setsockopt(struct socket *sock, int level, int optname,
 		     sockptr_t optval, unsigned int optlen)
 {
+	int err;
+
 	switch (level) {
 	case SOL_SOCKET:
-		return ferry_set_socket(sock, optname, optval, optlen);
+		err = ferry_set_socket(sock, optname, optval, optlen);
+		break;
 	case SOL_FERRY:
-		return ferry_set_family(sock, optname, optval, optlen);
+		err = ferry_set_family(sock, optname, optval, optlen);
+		break;
 	default:
-		return -ENOPROTOOPT;
+		return ferry_carrier_setsockopt(sock->sk, level, optname, optval,
+						optlen);
 	}
+	if (!err)
+		ferry_carrier_changed(sock->sk);
+	return err;
 }
 
 /**
  * ferry_getsockopt() - getsockopt(2) of levels other than SOL_SOCKET
  * @sock: socket
- * @level: SOL_FERRY
+ * @level: SOL_FERRY, or a level of the carrier
  * @optname: option
  * @optval: room for the value
  * @optlen: its size, updated
@@ -208,7 +217,8 @@ int ferry_getsockopt(struct socket *sock, int level, int optname,
 	int len, size = sizeof(v.val);
 
 	if (level != SOL_FERRY)
-		return -ENOPROTOOPT;
+		return ferry_carrier_getsockopt(sock->sk, level, optname, optval,
+						optlen);
 	if (get_user(len, optlen))
 		return -EFAULT;
 	if (len < 0)

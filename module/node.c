@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Nodes: which host an address means. A node is an IPv6 address, or an IPv4 address
+ * mapped into one; all zero, in either form, is this host.
+ */
+#include <linux/inetdevice.h>
+#include <linux/rtnetlink.h>
+#include <net/addrconf.h>
+#include <net/route.h>
+
+#include "node.h"
+
+/* What the routes say of an IPv4 address. */
+static int ferry_node_kind4(struct net *net, __be32 node)
+{
+	switch (inet_addr_type(net, node)) {
+	case RTN_LOCAL:
+		return FERRY_NODE_HERE;
+	case RTN_BROADCAST:
+	case RTN_MULTICAST:
+		return FERRY_NODE_LINK;
+	default:
+		return FERRY_NODE_REMOTE;
+	}
+}
+
+static int ferry_node_kind6(struct net *net, const struct in6_addr *node)
+{
+	if (ipv6_addr_is_multicast(node))
+		return FERRY_NODE_LINK;
+	return IS_ENABLED(CONFIG_IPV6) && ipv6_chk_addr(net, node, NULL, 0) ?
+	       FERRY_NODE_HERE : FERRY_NODE_REMOTE;
+}
+
+int __ferry_node_kind(struct net *net, const struct sockaddr_ferry *sa)
+{
+	const struct in6_addr *node = ferry_node(sa);
+
+	if (sa->sfy_scope == FERRY_SCOPE_HOST)
+		return -EINVAL;
+	if (ferry_node_any(sa))
+		return FERRY_NODE_HERE;
+	return ipv6_addr_v4mapped(node) ?
+	       ferry_node_kind4(net, node->s6_addr32[3]) :
+	       ferry_node_kind6(net, node);
+}
+
+/**
+ * ferry_node_bind() - can a socket be bound to an address's node?
+ * @net: namespace
+ * @sa: address that ferry_addr_check() accepted
+ *
+ * Return: 0, -EINVAL for a node with HOST scope, or -EADDRNOTAVAIL for one that is not
+ * an address of this host.
+ */
+int ferry_node_bind(struct net *net, const struct sockaddr_ferry *sa)
+{
+	int kind = ferry_node_kind(net, sa);
+
+	if (kind < 0)
+		return kind;
+	return kind == FERRY_NODE_HERE ? 0 : -EADDRNOTAVAIL;
+}
