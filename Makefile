@@ -46,6 +46,10 @@ INSTALL_HDR_PATH ?= $(DESTDIR)$(PREFIX)
 INSTALLED := bin/ferry share/man/man1/ferry.1 share/man/man7/af_ferry.7 \
 	     share/bash-completion/completions/ferry \
 	     $(patsubst uapi/%,include/%,$(wildcard uapi/linux/*.h))
+# What DKMS builds the module from, and what the packages are made from.
+VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+MODULE_SOURCES := Kbuild dkms.conf module uapi
+SOURCES := $(MODULE_SOURCES) COPYING Documentation Makefile README.md debian packaging tools
 # kbuild and depmod run elsewhere. depmod is ours to run: kbuild leaves it out
 # without a System.map, which Debian's headers do not have.
 MODROOT := $(abspath $(INSTALL_MOD_PATH))
@@ -93,6 +97,11 @@ modules_uninstall:	## remove it again (INSTALL_MOD_PATH=...); one that is loaded
 	rm -f '$(MODROOT)/lib/modules/$(RELEASE)'/{updates,extra}/ferry.ko{,.gz,.xz,.zst}
 	@$(INDEX)
 
+.PHONY: dkms_install
+dkms_install:		## install the module's sources in /usr/src for DKMS (DESTDIR=...)
+	install -d '$(DESTDIR)/usr/src/ferry-$(VERSION)'
+	cp -r --no-preserve=ownership $(MODULE_SOURCES) '$(DESTDIR)/usr/src/ferry-$(VERSION)/'
+
 .PHONY: headers_install
 headers_install:	## install <linux/ferry*.h> below INSTALL_HDR_PATH (/usr/local)
 	install -D -m 644 -t '$(INSTALL_HDR_PATH)/include/linux' uapi/linux/*.h
@@ -106,6 +115,12 @@ install: tools headers_install	## install the command, manual pages and headers 
 
 uninstall:		## remove them again (PREFIX=..., DESTDIR=...)
 	rm -f $(foreach file,$(INSTALLED),'$(DESTDIR)$(PREFIX)/$(file)')
+
+.PHONY: deb
+deb:			## build the Debian packages ferry-dkms and ferry-tools in build/deb
+	@rm -rf build/deb && mkdir -p build/deb/ferry
+	@cp -r $(SOURCES) build/deb/ferry/
+	@cd build/deb/ferry && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc -b
 
 .PHONY: sparse
 sparse:			## build with W=1 and sparse, endian checks on; any warning fails
@@ -164,6 +179,11 @@ stress:			## stress on the debug kernel (STRESS_SECONDS=600, STRESS_ON=kcsan)
 coverage:		## which lines of the module the selftests reach
 	@tools/setup.sh base check debug
 	@tools/coverage.sh
+
+.PHONY: check-packages
+check-packages:		## build, install and remove the packages, and by DKMS the module, on Debian 12 and 13
+	@tools/setup.sh base check next
+	@tools/check-packages.sh
 
 .PHONY: conformance
 conformance:		## run the selftests on every family, write Documentation/conformance.md, README.md
