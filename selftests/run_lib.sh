@@ -24,10 +24,10 @@ inside()
 }
 
 # waits PID COMMAND...: until the command succeeds, which the process is to bring
-# about: not longer than it lives, nor than a minute and a half.
+# about: not longer than it lives, nor than run.sh gives a program.
 waits()
 {
-	local pid=$1 end=$((SECONDS + 90))
+	local pid=$1 end=$((SECONDS + 200))
 
 	shift
 	until "$@" > /dev/null 2>&1; do

@@ -80,7 +80,7 @@ check_kernel() {
 
 	# The old families are there to prove the tests, and programs that people use to
 	# prove "ferry run": once will do.
-	mapfile -t -O 1 options < <(grep -v -e '^run_programs' -e '^run_servers' "$top/selftests/programs.txt")
+	mapfile -t -O 1 options < <(grep -v -e '^run_programs' -e '^run_servers' -e '^run_grpc' "$top/selftests/programs.txt")
 	[[ $release != "${releases[0]}" ]] || options=()
 	step "Linux $release"
 	try "module builds for $release" \
