@@ -22,6 +22,7 @@
 #include "poll.h"
 #include "proc.h"
 #include "record.h"
+#include "remote_dgram.h"
 #include "remote_stream.h"
 #include "socklist.h"
 #include "sockopt.h"
@@ -69,9 +70,11 @@ static void ferry_sock_destruct(struct sock *sk)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
 
-	/* A stamp of what was read after the release. */
+	/* A stamp of what was read after the release, and what came since. */
 	if (unlikely(!skb_queue_empty(&sk->sk_error_queue)))
 		skb_queue_purge(&sk->sk_error_queue);
+	if (unlikely(!skb_queue_empty(&sk->sk_receive_queue)))
+		skb_queue_purge(&sk->sk_receive_queue);
 	WARN_ON_ONCE(fs->head);
 	WARN_ON_ONCE(atomic_read(&sk->sk_rmem_alloc));
 	WARN_ON_ONCE(refcount_read(&sk->sk_wmem_alloc));
@@ -81,7 +84,7 @@ static void ferry_sock_destruct(struct sock *sk)
 	if (fs->addr)
 		ferry_addr_put(fs->addr);
 	if (unlikely(fs->carried) && ferry_connects(sk))
-		ferry_addr_put(fs->remote);
+		ferry_addr_put(fs->far_addr);
 	put_pid(fs->own_pid);
 }
 
@@ -141,6 +144,8 @@ static int ferry_release(struct socket *sock)
 	ferry_disconnect(sk);
 	if (!skb_queue_empty_lockless(&sk->sk_error_queue))
 		skb_queue_purge(&sk->sk_error_queue);
+	if (ferry_remote_waits(sk))
+		skb_queue_purge(&sk->sk_receive_queue);
 	/*
 	 * The core's sk_callback_lock orders it against whoever asks for sk_socket
 	 * or signals; those who look at single flags take either answer.
@@ -202,9 +207,12 @@ static int ferry_getname(struct socket *sock, struct sockaddr *uaddr, int peer)
 
 	/* Here too: accept(2) asks by the listener's proto_ops. */
 	if (ferry_remote(sk))
-		return ferry_addr_copy(uaddr, ferry_sk(sk)->remote);
+		return ferry_addr_copy(uaddr, ferry_sk(sk)->far_addr);
 	if (!ferry_connected(sk))
 		return -ENOTCONN;
+	len = ferry_remote_peer(sk, (struct sockaddr_ferry *)uaddr);
+	if (len)
+		return len;
 	sk = ferry_peer_get(sk);
 	if (!sk)
 		return -ENOTCONN;
@@ -484,6 +492,8 @@ static void __exit ferry_exit(void)
 	proto_unregister(&ferry_proto);
 	ferry_buf_exit();
 	static_key_deferred_flush(&ferry_passsec_used);
+	/* Callbacks of carriers that are no more. */
+	synchronize_rcu();
 }
 
 module_init(ferry_init);

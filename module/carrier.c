@@ -12,6 +12,7 @@
 #include <linux/sysctl.h>
 
 #include "carrier.h"
+#include "carrier_udp.h"
 #include "compat.h"
 #include "handshake.h"
 
@@ -19,6 +20,8 @@
 static void ferry_door_close(struct ferry_door *door)
 {
 	ferry_gate_close(door->tcp);
+	if (door->udp)
+		ferry_udp_close(door->udp);
 }
 
 /* Open a door; nothing is open if that fails. */
@@ -29,6 +32,11 @@ static int ferry_door_open(struct net *net, struct ferry_door *door, u16 port)
 	err = ferry_gate_open(net, port, &door->tcp);
 	if (err)
 		return err;
+	err = ferry_udp_open(net, port, &door->udp);
+	if (err) {
+		ferry_gate_close(door->tcp);
+		return err;
+	}
 	door->port = port;
 	return 0;
 }

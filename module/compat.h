@@ -142,6 +142,13 @@ static inline void ferry_hold_net(struct sock *sk)
 #endif
 }
 
+/* By 7.3 the helpers of UDP tunnels take the struct sock of their socket. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+#define FERRY_UDP_TUNNEL(sock)	((sock)->sk)
+#else
+#define FERRY_UDP_TUNNEL(sock)	(sock)
+#endif
+
 /* 6.10 dropped the source, which __string() knows, from the arguments. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
 #define ferry_assign_str(dst, src)		\

@@ -18,6 +18,7 @@
 #include "af_ferry.h"
 #include "buffer.h"
 #include "carrier_tcp.h"
+#include "carrier_udp.h"
 #include "cmsg.h"
 #include "compat-scm.h"
 #include "compat.h"
@@ -27,6 +28,7 @@
 #include "name.h"
 #include "node.h"
 #include "poll.h"
+#include "remote_dgram.h"
 #include "remote_stream.h"
 #include "socklist.h"
 #include "sockopt.h"
@@ -621,6 +623,10 @@ static void ferry_dgram_set_peer(struct sock *sk, struct sock *peer)
 
 	sock_owned_by_me(sk);
 
+	if (unlikely(rcu_access_pointer(ferry_sk(sk)->remote)) && peer != sk) {
+		ferry_udp_disconnect(sk);
+		ferry_remote_forget(sk);
+	}
 	old = ferry_dgram_swap_peer(sk, peer);
 	/* Who waits for room at the old peer may have it at the new one. */
 	ferry_wake_state(sk, POLL_OUT);
@@ -643,6 +649,28 @@ void ferry_dgram_dissolve(struct sock *sk, struct sock *peer)
 	release_sock(sk);
 }
 
+/* As ferry_dgram_connect(), to another host. */
+static int ferry_dgram_connect_remote(struct socket *sock,
+				      const struct sockaddr_ferry *sa, int len, int kind)
+{
+	struct sock *sk = sock->sk;
+	int err;
+
+	err = ferry_udp_attach(sk);
+	if (err)
+		return err;
+	lock_sock(sk);
+	err = ferry_remote_connect(sk, sa, len, kind);
+	if (!err) {
+		/* Which no other socket of this host is. */
+		sock_hold(sk);
+		ferry_dgram_set_peer(sk, sk);
+		sock->state = SS_CONNECTED;
+	}
+	release_sock(sk);
+	return err;
+}
+
 /**
  * ferry_dgram_connect() - connect(2) of DGRAM
  * @sock: socket
@@ -656,7 +684,7 @@ int ferry_dgram_connect(struct socket *sock, struct sockaddr_unsized *uaddr,
 			int len, int flags)
 {
 	struct sock *sk = sock->sk, *peer = NULL;
-	int err;
+	int err, kind;
 
 	if (len < (int)sizeof(uaddr->sa_family))
 		return -EINVAL;
@@ -667,6 +695,12 @@ int ferry_dgram_connect(struct socket *sock, struct sockaddr_unsized *uaddr,
 		err = -EINVAL;
 		if (len == FERRY_ADDR_HDR)
 			goto out;
+		kind = ferry_node_kind(sock_net(sk), (struct sockaddr_ferry *)uaddr);
+		if (unlikely(kind > FERRY_NODE_HERE)) {
+			err = ferry_dgram_connect_remote(sock, (void *)uaddr, len,
+							 kind);
+			goto out;
+		}
 		peer = ferry_name_find(sk, (struct sockaddr_ferry *)uaddr, len, NULL);
 		err = PTR_ERR_OR_ZERO(peer);
 		if (err)
@@ -674,6 +708,9 @@ int ferry_dgram_connect(struct socket *sock, struct sockaddr_unsized *uaddr,
 	}
 
 	lock_sock(sk);
+	if (peer == sk)
+		/* Its own, and no longer in the place of one elsewhere. */
+		ferry_dgram_set_peer(sk, NULL);
 	ferry_dgram_set_peer(sk, peer);
 	sock->state = peer ? SS_CONNECTED : SS_UNCONNECTED;
 	release_sock(sk);
@@ -1046,6 +1083,8 @@ void ferry_disconnect(struct sock *sk)
 		peer = ferry_dgram_swap_peer(sk, NULL);
 		if (peer)
 			sock_put(peer);
+		ferry_remote_forget(sk);
+		ferry_udp_release(sk);
 		return;
 	}
 

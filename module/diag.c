@@ -15,10 +15,12 @@
 #include <net/tcp_states.h>
 
 #include "buffer.h"
+#include "carrier_sockopt.h"
 #include "carrier_tcp.h"
 #include "diag.h"
 #include "ferry.h"
 #include "name.h"
+#include "remote_dgram.h"
 #include "socklist.h"
 #include "stream.h"
 
@@ -43,6 +45,9 @@ struct sock *ferry_diag_peer(struct sock *sk)
 	spin_lock(&fs->lock);
 	if (!fs->dead)
 		peer = fs->peer;
+	/* In the place of one on another host. */
+	if (!ferry_connects(sk) && rcu_access_pointer(fs->remote))
+		peer = NULL;
 	if (peer)
 		sock_hold(peer);
 	spin_unlock(&fs->lock);
@@ -94,6 +99,7 @@ void ferry_diag_queues(struct sock *sk, struct sock *peer,
 		       struct ferry_diag_rqlen *len)
 {
 	struct sock *csk = ferry_tcp_get(sk);
+	u32 messages;
 
 	if (unlikely(csk)) {
 		len->fdiag_rqueue = ferry_tcp_unread(csk);
@@ -106,7 +112,8 @@ void ferry_diag_queues(struct sock *sk, struct sock *peer,
 		len->fdiag_rqueue = ferry_stream_queued(ferry_sk(sk));
 		len->fdiag_wqueue = peer ? ferry_stream_queued(ferry_sk(peer)) : 0;
 	} else {
-		len->fdiag_rqueue = ferry_diag_records(sk);
+		len->fdiag_rqueue = ferry_diag_records(sk) +
+				    ferry_remote_queued(sk, &messages);
 		len->fdiag_wqueue = atomic_read(&ferry_sk(sk)->unread);
 	}
 }
@@ -132,6 +139,14 @@ static u64 ferry_diag_total(struct sock *sk, u32 *records)
 	return total;
 }
 
+static u8 ferry_diag_carrier(const struct sock *sk)
+{
+	if (ferry_remote(sk))
+		return FERRY_CARRIER_TCP;
+	return sk->sk_type == SOCK_DGRAM && ferry_carried(sk) ?
+	       FERRY_CARRIER_UDP : FERRY_CARRIER_NONE;
+}
+
 /**
  * ferry_diag_info() - FERRY_INFO
  * @sk: socket
@@ -144,17 +159,19 @@ void ferry_diag_info(struct sock *sk, struct ferry_info *info)
 	const struct ferry_addr *addr = ferry_own_addr(sk);
 	struct sock *peer = ferry_diag_peer(sk);
 	struct ferry_diag_rqlen len;
-	u32 unread;
+	u32 unread, messages;
 
 	ferry_diag_queues(sk, peer, &len);
 	memset(info, 0, sizeof(*info));
 	info->fi_state = ferry_diag_state(sk);
-	info->fi_carrier = ferry_remote(sk) ? FERRY_CARRIER_TCP : FERRY_CARRIER_NONE;
+	info->fi_carrier = ferry_diag_carrier(sk);
 	info->fi_scope = addr ? addr->sa.sfy_scope : FERRY_SCOPE_HOST;
 	info->fi_drops = atomic_read(&sk->sk_drops);
 	info->fi_rqueue = len.fdiag_rqueue;
 	info->fi_wqueue = len.fdiag_wqueue;
 	info->fi_rtotal = ferry_diag_total(sk, &info->fi_rmessages);
+	ferry_remote_queued(sk, &messages);
+	info->fi_rmessages += messages;
 	if (!peer)
 		return;
 	if (ferry_connects(sk))
@@ -323,7 +340,8 @@ static int ferry_diag_put(struct sk_buff *skb, struct sock *sk, u32 show,
 			  struct user_namespace *user_ns)
 {
 	struct sock *peer = ferry_diag_peer(sk);
-	int err;
+	struct sockaddr_ferry sa;
+	int err, len;
 
 	err = nla_put_u8(skb, FERRY_DIAG_SHUTDOWN, READ_ONCE(sk->sk_shutdown));
 	if (!err && (show & FERRY_DIAG_SHOW_NAME))
@@ -334,7 +352,10 @@ static int ferry_diag_put(struct sk_buff *skb, struct sock *sk, u32 show,
 	/* Set before the state, and kept as long as the socket. */
 	if (!err && (show & FERRY_DIAG_SHOW_NAME) && ferry_remote(sk))
 		err = ferry_diag_put_name(skb, FERRY_DIAG_PEER_NAME,
-					  ferry_sk(sk)->remote);
+					  ferry_sk(sk)->far_addr);
+	len = ferry_remote_peer(sk, &sa);
+	if (!err && (show & FERRY_DIAG_SHOW_NAME) && len)
+		err = nla_put(skb, FERRY_DIAG_PEER_NAME, len, &sa);
 	if (!err && (show & FERRY_DIAG_SHOW_PEER) && peer)
 		err = ferry_diag_put_peer(skb, peer);
 	if (!err && (show & FERRY_DIAG_SHOW_ICONS) &&

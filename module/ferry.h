@@ -14,11 +14,13 @@
  *	linked until its own release. What is queued holds the sender through
  *	sk_wmem_alloc. A listener's queue owns the sockets that wait in it.
  *	A socket that waits for a full listener holds a reference on it, and its child.
+ *	A datagram socket that is connected to another host is its own peer.
  *
  * Locks, outermost first
  *	ferry_net->door_lock	who moves the door (mutex)
  *	lock_sock(sk)		calls that change one socket: bind, listen, connect,
  *				shutdown, options
+ *	lock_sock(carrier)	the core's, of the carrier of a socket
  *	ferry_net->names_lock	the name table's writers (mutex)
  *	ferry_sock->send_lock	one sender of a byte stream at a time (mutex); held
  *				while it copies from user memory
@@ -56,6 +58,7 @@ struct ferry_buf;
 struct ferry_gate;
 struct ferry_stats;
 struct ferry_name;
+struct ferry_remote;
 struct ferry_share;
 struct ferry_vertex;
 
@@ -86,8 +89,11 @@ struct ferry_vertex;
  * @carrier: there too, of a DGRAM socket and of a connection to another host, if
  *	@carried: the kernel's socket that its messages go by. Set once under
  *	lock_sock(), released with the socket
- * @remote: a connection to another host, there too: the address of the other end. Set
+ * @far_addr: a connection to another host, there too: the address of the other end. Set
  *	before the state is FERRY_REMOTE, released with the socket
+ * @remote: DGRAM, there too: the peer on another host, or NULL; @peer is this socket
+ *	itself then. Written under lock_sock(), read under RCU
+ * @local_next: DGRAM, there too: of what waits the next to be read is of this host
  * @cut_off: DGRAM, there too: it lost a broadcast, was told, and got none since;
  *	guarded by @lock
  * @connect_queue: listener: sockets that wait for a place; guarded by @lock
@@ -183,10 +189,12 @@ struct ferry_sock {
 		struct {
 			union {
 				struct sock		*relay_at;
-				struct ferry_addr	*remote;
+				struct ferry_addr	*far_addr;
 			};
 			struct socket		*carrier;
+			struct ferry_remote __rcu *remote;
 			u8			cut_off;
+			u8			local_next;
 		};
 	};
 

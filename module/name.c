@@ -34,6 +34,7 @@
 #include "name.h"
 #include "node.h"
 #include "record.h"
+#include "remote_dgram.h"
 
 #define FERRY_RESERVED_PREFIX	"system/"
 
@@ -663,7 +664,8 @@ static bool ferry_name_serves_remote(const struct sock *to,
 	    !ipv6_addr_equal(ferry_node(sa), at->node))
 		return false;
 	if (to->sk_type == SOCK_DGRAM)
-		return !READ_ONCE(ferry_sk(to)->peer);
+		return !READ_ONCE(ferry_sk(to)->peer) ||
+		       ferry_remote_takes(to, at);
 	return READ_ONCE(to->sk_state) == TCP_LISTEN;
 }
 
@@ -727,6 +729,38 @@ struct sock *ferry_name_find_remote(struct net *net,
 	}
 	rcu_read_unlock();
 	return to ? to : ERR_PTR(-ECONNREFUSED);
+}
+
+/**
+ * ferry_name_for_each_remote() - call a function for every socket that takes what
+ * came from another host
+ * @net: namespace
+ * @at: what came
+ * @fn: function, called under RCU; must not sleep
+ * @arg: its second argument
+ *
+ * Context: any but hard interrupts.
+ * Return: 0, -ECONNREFUSED (the name is not bound) or -EACCES (its mode).
+ */
+int ferry_name_for_each_remote(struct net *net, const struct ferry_arrival *at,
+			       void (*fn)(struct sock *to, void *arg), void *arg)
+{
+	struct ferry_name *name;
+	int err = -ECONNREFUSED;
+	struct sock *to;
+
+	rcu_read_lock();
+	name = ferry_name_lookup(ferry_pernet(net), at->type, at->name, at->len);
+	if (name && !(READ_ONCE(name->mode) & 2)) {
+		err = -EACCES;
+	} else if (name) {
+		err = 0;
+		hlist_for_each_entry_rcu(to, &name->servers, sk_node)
+			if (ferry_name_serves_remote(to, at))
+				fn(to, arg);
+	}
+	rcu_read_unlock();
+	return err;
 }
 
 /**

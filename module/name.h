@@ -63,6 +63,9 @@ void ferry_name_unlisten(struct sock *sk);
  * @type: socket type
  * @node: the address of this host that it came to
  * @dif: device that it came by
+ * @src: sender's name
+ * @src_len: its bytes
+ * @src_node: sender's address
  * @hash: the same for all of one sender, to choose in a group by
  * @skb: the message, for a program to choose by, or NULL
  */
@@ -72,12 +75,17 @@ struct ferry_arrival {
 	u16			type;
 	const struct in6_addr	*node;
 	int			dif;
+	u16			src_len;
+	const char		*src;
+	const struct in6_addr	*src_node;
 	u32			hash;
 	struct sk_buff		*skb;
 };
 
 struct sock *ferry_name_find_remote(struct net *net,
 				    const struct ferry_arrival *at);
+int ferry_name_for_each_remote(struct net *net, const struct ferry_arrival *at,
+			       void (*fn)(struct sock *to, void *arg), void *arg);
 struct sock *ferry_name_find(struct sock *sk, const struct sockaddr_ferry *sa,
 			     int len, const struct ferry_buf *payload);
 int ferry_name_get_mode(struct sock *sk);

@@ -12,9 +12,11 @@
  */
 #include <linux/poll.h>
 
+#include "carrier_udp.h"
 #include "compat.h"
 #include "ferry.h"
 #include "poll.h"
+#include "remote_dgram.h"
 #include "remote_stream.h"
 #include "stream.h"
 #include "urgent.h"
@@ -35,7 +37,7 @@ bool ferry_readable(struct sock *sk, const struct sock *peer)
 	unsigned long avail;
 
 	if (sk->sk_type != SOCK_STREAM)
-		return READ_ONCE(fs->head);
+		return READ_ONCE(fs->head) || ferry_remote_waits(sk);
 
 	avail = unlikely(READ_ONCE(fs->urg_state)) ? ferry_urg_readable(sk) :
 						     ferry_stream_queued(fs);
@@ -272,7 +274,9 @@ static struct sock *ferry_dgram_awaited(struct sock *sk)
 
 	spin_lock(&fs->lock);
 	to = fs->peer;
-	if (to) {
+	if (unlikely(to == sk) && rcu_access_pointer(fs->remote)) {
+		to = NULL;
+	} else if (to) {
 		sock_hold(to);
 	} else {
 		rcu_read_lock();
@@ -291,6 +295,8 @@ static bool ferry_dgram_writable(struct sock *sk)
 	u32 need = READ_ONCE(ferry_sk(sk)->refused);
 	bool writable;
 
+	if (!ferry_udp_writable(sk))
+		return false;
 	if (!to)
 		return !ferry_ask_space(sk, NULL, need);
 

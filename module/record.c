@@ -16,6 +16,7 @@
  * @relay entry when they poll or got EAGAIN.
  */
 #include <linux/uio.h>
+#include <net/busy_poll.h>
 
 #include "broadcast.h"
 #include "buffer.h"
@@ -26,9 +27,11 @@
 #include "filter.h"
 #include "inflight.h"
 #include "name.h"
+#include "node.h"
 #include "pages.h"
 #include "poll.h"
 #include "record.h"
+#include "remote_dgram.h"
 #include "timestamp.h"
 #include "zerocopy.h"
 
@@ -793,19 +796,26 @@ static int ferry_dgram_sendto(struct sock *sk, struct msghdr *msg, size_t len,
 	struct ferry_buf *first;
 	struct sock *to;
 	long timeo;
-	bool gone;
-	int err;
+	bool gone, all;
+	int err, kind;
 
 	err = ferry_addr_check(msg->msg_name, msg->msg_namelen);
 	if (err)
 		return err;
+	all = !likely(ipv6_addr_any(ferry_node(sa))) && ferry_is_broadcast(sa);
+	if (!all) {
+		kind = ferry_node_kind(sock_net(sk), sa);
+		if (unlikely(kind != FERRY_NODE_HERE))
+			return kind < 0 ? kind :
+			       ferry_remote_sendto(sk, msg, len, from, kind);
+	}
 
 	/* A steering program chooses the receiver by the bytes: copy first. */
 	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
 	first = ferry_record_obtain(sk, NULL, msg, len, from, &timeo);
 	if (IS_ERR(first))
 		return PTR_ERR(first);
-	if (ferry_is_broadcast(sa)) {
+	if (unlikely(all)) {
 		err = ferry_broadcast(sk, sa, msg->msg_namelen, first);
 		ferry_buf_put_list(first);
 		return err;
@@ -843,6 +853,11 @@ static int ferry_dgram_send(struct sock *sk, struct msghdr *msg, size_t len,
 	to = ferry_peer_get(sk);
 	if (!to)
 		return -EDESTADDRREQ;
+	if (unlikely(to == sk)) {
+		err = ferry_remote_send(sk, msg, len, from);
+		if (err != -ENOTCONN)
+			goto out;
+	}
 	err = -ENETUNREACH;
 	if (ferry_bound_elsewhere(sk))
 		goto out;
@@ -921,7 +936,7 @@ size_t ferry_record_next_len(struct sock *sk)
 	if (fs->head)
 		len = ferry_record_len(fs->head, NULL);
 	spin_unlock(&fs->lock);
-	return len;
+	return len ? len : ferry_remote_queued(sk, NULL);
 }
 
 /**
@@ -933,6 +948,7 @@ size_t ferry_record_next_len(struct sock *sk)
  * @skip: bytes to leave out at its start
  * @seen: records that had been queued when this was looked for
  * @peek_off: SO_PEEK_OFF before the record was taken out
+ * @last: the last of sk_receive_queue when that was looked at, itself when it was empty
  */
 struct ferry_view {
 	struct ferry_buf	*first;
@@ -941,6 +957,7 @@ struct ferry_view {
 	size_t			skip;
 	unsigned long		seen;
 	int			peek_off;
+	const void		*last;
 };
 
 /* Take the first record out of the queue, NULL if there is none. */
@@ -1074,12 +1091,19 @@ static __always_inline int ferry_record_copy(const struct ferry_view *view,
 				    &msg->msg_iter) == n) ? 0 : -EFAULT;
 }
 
+/* Has something come since a reader has found nothing? */
+static bool ferry_record_came(const struct sock *sk, const struct ferry_view *view)
+{
+	return READ_ONCE(ferry_sk(sk)->written) != view->seen ||
+	       READ_ONCE(sk->sk_receive_queue.prev) != view->last;
+}
+
 /* Is there something to read, or something that ends the wait for it? */
 static bool ferry_record_settled(struct sock *sk, struct sock *peer,
-				 unsigned long seen)
+				 const struct ferry_view *view)
 {
 	ferry_ask_data(sk);
-	return READ_ONCE(ferry_sk(sk)->written) != seen ||
+	return ferry_record_came(sk, view) ||
 	       READ_ONCE(sk->sk_err) ||
 	       (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
 	       (peer && ferry_recv_closed(sk, peer));
@@ -1093,7 +1117,8 @@ static bool ferry_record_settled(struct sock *sk, struct sock *peer,
  * them, before it looks for a record. Returns 0 to look, or a signal's error.
  */
 static int ferry_record_sleep(struct sock *sk, struct sock *peer,
-			      unsigned long seen, bool peek, long *timeo)
+			      const struct ferry_view *view, bool peek,
+			      long *timeo)
 {
 	wait_queue_head_t *wq = sk_sleep(sk);
 	DEFINE_WAIT(wait);
@@ -1103,7 +1128,7 @@ static int ferry_record_sleep(struct sock *sk, struct sock *peer,
 		prepare_to_wait(wq, &wait, TASK_INTERRUPTIBLE);
 	else
 		prepare_to_wait_exclusive(wq, &wait, TASK_INTERRUPTIBLE);
-	if (!ferry_record_settled(sk, peer, seen)) {
+	if (!ferry_record_settled(sk, peer, view)) {
 		if (signal_pending(current))
 			err = sock_intr_errno(*timeo);
 		else
@@ -1118,7 +1143,7 @@ static int ferry_record_sleep(struct sock *sk, struct sock *peer,
 
 /* No record was found: 0 at the end, 1 to look again, or an error. */
 static int ferry_record_wait(struct sock *sk, struct sock *peer,
-			     unsigned long seen, bool peek, long *timeo)
+			     const struct ferry_view *view, bool peek, long *timeo)
 {
 	bool closed;
 	int err;
@@ -1130,7 +1155,7 @@ static int ferry_record_wait(struct sock *sk, struct sock *peer,
 	 * before either is read before it.
 	 */
 	err = ferry_error(sk);
-	if (READ_ONCE(ferry_sk(sk)->written) != seen)
+	if (ferry_record_came(sk, view))
 		return 1;
 	if (err) {
 		err = sock_error(sk);
@@ -1139,10 +1164,16 @@ static int ferry_record_wait(struct sock *sk, struct sock *peer,
 	}
 	if (closed)
 		return 0;
+	/* What the network has is fetched, for a while, before it comes by itself. */
+	if (sk_can_busy_loop(sk)) {
+		sk_busy_loop(sk, !*timeo);
+		if (ferry_record_came(sk, view))
+			return 1;
+	}
 	if (!*timeo)
 		return -EAGAIN;
 
-	err = ferry_record_sleep(sk, peer, seen, peek, timeo);
+	err = ferry_record_sleep(sk, peer, view, peek, timeo);
 	return err ? err : 1;
 }
 
@@ -1152,7 +1183,7 @@ static int ferry_record_wait(struct sock *sk, struct sock *peer,
  */
 static void ferry_record_pass_on(struct sock *sk)
 {
-	if (READ_ONCE(ferry_sk(sk)->head))
+	if (READ_ONCE(ferry_sk(sk)->head) || ferry_remote_waits(sk))
 		ferry_wake_next(sk);
 }
 
@@ -1289,6 +1320,20 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 	}
 
 	for (;;) {
+		view.last = READ_ONCE(sk->sk_receive_queue.prev);
+		if (unlikely(view.last != &sk->sk_receive_queue)) {
+			err = ferry_remote_recvmsg(sock, msg, size, flags);
+			if (err != -EAGAIN) {
+				ferry_record_write_space(sk, NULL);
+				if (slept)
+					ferry_record_pass_on(sk);
+				ferry_debug(sk, "receive", err);
+				return err;
+			}
+			/* Others may have taken it: what is there is new. */
+			if (!(flags & MSG_PEEK))
+				view.last = &sk->sk_receive_queue;
+		}
 		if (unlikely(flags & MSG_PEEK)) {
 			if (ferry_record_peek(fs, size, flags, &view))
 				return ferry_record_peekmsg(sock, peer, msg,
@@ -1297,8 +1342,7 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 			if (likely(ferry_record_unlink(fs, &view)))
 				break;
 		}
-		err = ferry_record_wait(sk, peer, view.seen, flags & MSG_PEEK,
-					&timeo);
+		err = ferry_record_wait(sk, peer, &view, flags & MSG_PEEK, &timeo);
 		slept = true;
 		if (err <= 0) {
 			ferry_record_pass_on(sk);

@@ -183,21 +183,12 @@ static void ferry_recv_stamp(struct sock *sk, struct msghdr *msg, ktime_t stamp)
 	consume_skb(skb);
 }
 
-/**
- * ferry_recv_extras() - control messages a receiver asked for by options
- * @sk: receiver
- * @msg: message
- * @extras: what they say
- *
- * Context: process, may sleep.
- */
-void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
-		       const struct ferry_extras *extras)
+/* All but the stamp. */
+static void ferry_recv_counts(struct sock *sk, struct msghdr *msg,
+			      const struct ferry_extras *extras)
 {
 	u32 value;
 
-	if (ferry_stamped(sk) || sock_flag(sk, SOCK_RCVTSTAMP))
-		ferry_recv_stamp(sk, msg, extras->stamp);
 	if (sock_flag(sk, SOCK_RXQ_OVFL) && extras->drops) {
 		value = extras->drops;
 		put_cmsg(msg, SOL_SOCKET, SO_RXQ_OVFL, sizeof(value), &value);
@@ -212,6 +203,82 @@ void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
 		value = extras->priority;
 		put_cmsg(msg, SOL_SOCKET, SO_PRIORITY, sizeof(value), &value);
 	}
+}
+
+/**
+ * ferry_recv_extras() - control messages a receiver asked for by options
+ * @sk: receiver
+ * @msg: message
+ * @extras: what they say
+ *
+ * Context: process, may sleep.
+ */
+void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
+		       const struct ferry_extras *extras)
+{
+	if (ferry_stamped(sk) || sock_flag(sk, SOCK_RCVTSTAMP))
+		ferry_recv_stamp(sk, msg, extras->stamp);
+	ferry_recv_counts(sk, msg, extras);
+}
+
+/**
+ * ferry_recv_extras_skb() - the same of a message that came from another host
+ * @sk: receiver
+ * @msg: message
+ * @skb: what came, with the device's stamp if it has any
+ *
+ * Context: process, may sleep.
+ */
+void ferry_recv_extras_skb(struct sock *sk, struct msghdr *msg, struct sk_buff *skb)
+{
+	const struct ferry_extras extras = {
+		.drops = SOCK_SKB_CB(skb)->dropcount,
+		.mark = skb->mark,
+		.priority = skb->priority,
+	};
+
+	sock_recv_timestamp(msg, sk, skb);
+	ferry_recv_counts(sk, msg, &extras);
+}
+
+/* More of a message does not come back with what the network says of it. */
+#define FERRY_QUOTE_MAX	(SKB_MAX_ORDER(0, 0) - sizeof(struct ferry_offender))
+
+/**
+ * ferry_queue_error() - put what a carrier was told into the socket's error queue
+ * @sk: socket
+ * @skb: what it was told
+ * @off: where the payload begins in it
+ * @sa: address that the message was sent to
+ * @sa_len: its length, or 0 if it is not known
+ *
+ * Without memory or room it is lost.
+ *
+ * Context: any.
+ */
+void ferry_queue_error(struct sock *sk, const struct sk_buff *skb, unsigned int off,
+		       const struct sockaddr_ferry *sa, int sa_len)
+{
+	unsigned int n = min_t(unsigned int, skb->len - off, FERRY_QUOTE_MAX);
+	struct ferry_offender *to;
+	struct sk_buff *err;
+
+	err = alloc_skb(sizeof(*to) + n, GFP_ATOMIC);
+	if (!err)
+		return;
+	skb_reserve(err, sizeof(*to));
+	to = ferry_offender(err);
+	to->len = sa_len;
+	memcpy(&to->sa, sa, sa_len);
+	if (skb_copy_bits(skb, off, skb_put(err, n), n)) {
+		kfree_skb(err);
+		return;
+	}
+	err->tstamp = skb->tstamp;
+	*skb_hwtstamps(err) = *skb_hwtstamps((struct sk_buff *)skb);
+	SKB_EXT_ERR(err)->ee = SKB_EXT_ERR(skb)->ee;
+	if (sock_queue_err_skb(sk, err))
+		kfree_skb(err);
 }
 
 /**

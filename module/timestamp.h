@@ -45,6 +45,9 @@ void ferry_txstamp_dropped(struct sock *sk, u32 tsflags, u32 key);
 void ferry_txstamp_read(struct ferry_buf *buf);
 void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
 		       const struct ferry_extras *extras);
+void ferry_recv_extras_skb(struct sock *sk, struct msghdr *msg, struct sk_buff *skb);
+void ferry_queue_error(struct sock *sk, const struct sk_buff *skb, unsigned int off,
+		       const struct sockaddr_ferry *sa, int sa_len);
 void ferry_recv_inq(struct sock *sk, struct msghdr *msg);
 int ferry_recv_errors(struct sock *sk, struct msghdr *msg, size_t len);
 

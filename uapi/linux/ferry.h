@@ -90,10 +90,12 @@ enum ferry_broadcast_policy {
 /**
  * enum ferry_carrier - what takes a socket's messages to its peer
  * @FERRY_CARRIER_NONE: nothing, both are on this host
+ * @FERRY_CARRIER_UDP: a UDP socket; it has sent to another host, or connected there
  * @FERRY_CARRIER_TCP: a connection of TCP
  */
 enum ferry_carrier {
 	FERRY_CARRIER_NONE	= 0,
+	FERRY_CARRIER_UDP	= 1,
 	FERRY_CARRIER_TCP	= 2,
 };
 

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* carrier_udp.c: the UDP sockets that datagrams come and go by */
+#ifndef _FERRY_CARRIER_UDP_H
+#define _FERRY_CARRIER_UDP_H
+
+#include <linux/in6.h>
+
+#include "ferry.h"
+
+struct sk_buff;
+
+int ferry_udp_open(struct net *net, u16 port, struct socket **sockp);
+void ferry_udp_close(struct socket *sock);
+int ferry_udp_attach(struct sock *sk);
+void ferry_udp_release(struct sock *sk);
+int ferry_udp_addr(const struct sock *sk, const struct in6_addr *node, u16 port,
+		   struct sockaddr_storage *addr);
+int ferry_udp_connect(struct sock *sk, const struct in6_addr *node, u16 port);
+void ferry_udp_disconnect(struct sock *sk);
+bool ferry_udp_writable(const struct sock *sk);
+void ferry_udp_nodes(const struct sk_buff *skb, struct in6_addr *src,
+		     struct in6_addr *dst);
+
+#endif /* _FERRY_CARRIER_UDP_H */
