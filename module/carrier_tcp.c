@@ -349,7 +349,7 @@ static int ferry_tcp_hello(struct ferry_tcp *tcp)
 
 	sent = kernel_sendmsg(tcp->sock, &msg, &vec, 1, tcp->len);
 	if (sent < 0)
-		return sent;
+		return sent == -EPIPE ? -ECONNRESET : sent;
 	if (sent != tcp->len)
 		return -ENOBUFS;
 	tcp->sent = true;
@@ -494,6 +494,7 @@ int ferry_tcp_connect(struct socket *sock, const struct sockaddr_ferry *sa,
 	struct sock *sk = sock->sk;
 	struct ferry_sock *fs = ferry_sk(sk);
 	u16 port = ferry_port(sock_net(sk));
+	const struct ferry_addr *own;
 	struct sockaddr_storage addr;
 	struct ferry_tcp *tcp;
 	struct socket *csock;
@@ -519,7 +520,11 @@ int ferry_tcp_connect(struct socket *sock, const struct sockaddr_ferry *sa,
 	tcp->remote = ferry_addr_make(sa, len);
 	if (!tcp->remote)
 		goto err_tcp;
-	tcp->len = ferry_hello_make(&tcp->hello, ferry_own_addr(sk), sa->sfy_name,
+	/* A name that is not for other hosts is not told there. */
+	own = ferry_own_addr(sk);
+	if (own && own->sa.sfy_scope != FERRY_SCOPE_NETWORK)
+		own = NULL;
+	tcp->len = ferry_hello_make(&tcp->hello, own, sa->sfy_name,
 				    len - FERRY_ADDR_HDR);
 
 	spin_lock(&fs->lock);

@@ -360,12 +360,17 @@ static void ferry_handshake_refuse(struct ferry_handshake *hs,
 				   enum ferry_status status)
 {
 	struct net *net = maybe_get_net(hs->net);
+	struct sock *csk = hs->sock->sk;
 
 	if (!net)
 		return;
-	if (!hs->sock->sk->sk_net_refcnt)
-		ferry_hold_net(hs->sock->sk);
+	if (!csk->sk_net_refcnt)
+		ferry_hold_net(csk);
 	put_net(net);
+	/* The listener's, if it was adopted: nobody waits here. */
+	lock_sock(csk);
+	sock_reset_flag(csk, SOCK_LINGER);
+	release_sock(csk);
 	ferry_answer_send(hs->sock, status);
 	sock_release(hs->sock);
 	hs->sock = NULL;
