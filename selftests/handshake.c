@@ -120,7 +120,7 @@ do {										\
 } while (0)
 
 /* Byte by byte, with the stream right behind: not one byte too many is read. */
-TEST_F(door, pieces)
+TEST_F_TIMEOUT(door, pieces, FT_SLOW_S)
 {
 	int fd = raw_connect(&self->net), conn, i;
 	char buf[4];
@@ -139,7 +139,7 @@ TEST_F(door, pieces)
 	close(fd);
 }
 
-TEST_F(door, malformed)
+TEST_F_TIMEOUT(door, malformed, FT_SLOW_S)
 {
 	static const struct {
 		int offset;
@@ -167,7 +167,7 @@ TEST_F(door, malformed)
 	HONEST();
 }
 
-TEST_F(door, statuses)
+TEST_F_TIMEOUT(door, statuses, FT_SLOW_S)
 {
 	int fd = raw_connect(&self->net);
 
@@ -188,7 +188,7 @@ TEST_F(door, statuses)
 }
 
 /* Who leaves in the middle. */
-TEST_F(door, truncated)
+TEST_F_TIMEOUT(door, truncated, FT_SLOW_S)
 {
 	int fd, i;
 
@@ -205,7 +205,7 @@ TEST_F(door, truncated)
 }
 
 /* Silent, and slow: their time is over whether something comes or not. */
-TEST_F(door, late)
+TEST_F_TIMEOUT(door, late, FT_SLOW_S)
 {
 	int silent = raw_connect(&self->net), slow = raw_connect(&self->net);
 	int64_t start = ft_now_ms();
@@ -223,7 +223,7 @@ TEST_F(door, late)
 }
 
 /* Many of them, while an honest client connects. */
-TEST_F(door, flood)
+TEST_F_TIMEOUT(door, flood, FT_SLOW_S)
 {
 	int fd[64], i;
 
@@ -245,7 +245,7 @@ TEST_F(door, flood)
 }
 
 /* A namespace that goes with some inside. */
-TEST_F(door, namespace_goes)
+TEST_F_TIMEOUT(door, namespace_goes, FT_SLOW_S)
 {
 	int fd = raw_connect(&self->net);
 
@@ -258,7 +258,7 @@ TEST_F(door, namespace_goes)
 }
 
 /* Forged answers. */
-TEST_F(door, answers)
+TEST_F_TIMEOUT(door, answers, FT_SLOW_S)
 {
 	static const struct {
 		struct answer answer;

@@ -76,7 +76,7 @@ do {										\
 	ASSERT_LE(0, self->b);							\
 } while (0)
 
-TEST_F(remote_stream, F02_connect_and_talk)
+TEST_F_TIMEOUT(remote_stream, F02_connect_and_talk, FT_SLOW_S)
 {
 	char buf[16];
 
@@ -91,7 +91,7 @@ TEST_F(remote_stream, F02_connect_and_talk)
 	EXPECT_EQ(1, net_stat(&self->net, 1, "tcp_accepted"));
 }
 
-TEST_F(remote_stream, F12_names)
+TEST_F_TIMEOUT(remote_stream, F12_names, FT_SLOW_S)
 {
 	struct ft_addr addr, own;
 
@@ -113,7 +113,7 @@ TEST_F(remote_stream, F12_names)
 	EXPECT_EQ(0, memcmp(&self->addr.sa, &addr.sa, addr.len));
 }
 
-TEST_F(remote_stream, F18_connect_nonblock)
+TEST_F_TIMEOUT(remote_stream, F18_connect_nonblock, FT_SLOW_S)
 {
 	self->a = net_socket(&self->net, 0, AF_FERRY, SOCK_STREAM | SOCK_NONBLOCK);
 	EXPECT_ERR(EINPROGRESS, connect(self->a, &self->addr.sa, self->addr.len));
@@ -124,7 +124,7 @@ TEST_F(remote_stream, F18_connect_nonblock)
 	EXPECT_EQ(POLLIN, ft_poll(self->listener, POLLIN, FT_LONG_MS));
 }
 
-TEST_F(remote_stream, F02_errors)
+TEST_F_TIMEOUT(remote_stream, F02_errors, FT_SLOW_S)
 {
 	struct ft_addr addr;
 	int fd, dgram, mode = 0600;
@@ -158,7 +158,7 @@ TEST_F(remote_stream, F02_errors)
 	EXPECT_EQ(0, connect(self->a, &self->addr.sa, self->addr.len));
 }
 
-TEST_F(remote_stream, F02_no_port)
+TEST_F_TIMEOUT(remote_stream, F02_no_port, FT_SLOW_S)
 {
 	self->a = net_socket(&self->net, 0, AF_FERRY, SOCK_STREAM);
 	ASSERT_EQ(0, net_port(&self->net, 0, 0));
@@ -172,7 +172,7 @@ TEST_F(remote_stream, F02_no_port)
 }
 
 /* Connections stay when the door is closed. */
-TEST_F(remote_stream, port_changes)
+TEST_F_TIMEOUT(remote_stream, port_changes, FT_SLOW_S)
 {
 	char c;
 
@@ -219,7 +219,7 @@ TEST_F_TIMEOUT(remote_stream, F07_64_MiB_each_way, FT_SLOW_S)
 	EXPECT_TRUE(ba.ok);
 }
 
-TEST_F(remote_stream, E02_end_of_stream)
+TEST_F_TIMEOUT(remote_stream, E02_end_of_stream, FT_SLOW_S)
 {
 	char c;
 
@@ -239,7 +239,7 @@ TEST_F(remote_stream, E02_end_of_stream)
 	EXPECT_NE(0, ft_poll(self->a, POLLHUP, FT_LONG_MS) & POLLHUP);
 }
 
-TEST_F(remote_stream, S01_reset)
+TEST_F_TIMEOUT(remote_stream, S01_reset, FT_SLOW_S)
 {
 	struct linger linger = { .l_onoff = 1 };
 	char c;
@@ -257,7 +257,7 @@ TEST_F(remote_stream, S01_reset)
 	EXPECT_EQ(1, ft_signals());
 }
 
-TEST_F(remote_stream, S01_reset_by_SO_ERROR)
+TEST_F_TIMEOUT(remote_stream, S01_reset_by_SO_ERROR, FT_SLOW_S)
 {
 	struct linger linger = { .l_onoff = 1 };
 	char c;
@@ -271,7 +271,7 @@ TEST_F(remote_stream, S01_reset_by_SO_ERROR)
 }
 
 /* Blocked calls end when the other end does. */
-TEST_F(remote_stream, F08_blocked_recv)
+TEST_F_TIMEOUT(remote_stream, F08_blocked_recv, FT_SLOW_S)
 {
 	struct ft_call call = { .fn = ft_do_recv, .len = 1 };
 	char c;
@@ -293,7 +293,7 @@ TEST_F(remote_stream, F08_blocked_recv)
 }
 
 /* Who polls before there is a connection is told of it, and of what comes then. */
-TEST_F(remote_stream, E01_epoll_before_connect)
+TEST_F_TIMEOUT(remote_stream, E01_epoll_before_connect, FT_SLOW_S)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
 	int ep = epoll_create1(EPOLL_CLOEXEC);
@@ -316,7 +316,7 @@ TEST_F(remote_stream, E01_epoll_before_connect)
 	close(ep);
 }
 
-TEST_F(remote_stream, S04_sigio)
+TEST_F_TIMEOUT(remote_stream, S04_sigio, FT_SLOW_S)
 {
 	char c;
 
@@ -334,7 +334,7 @@ TEST_F(remote_stream, S04_sigio)
 	EXPECT_EQ(1, recv(self->a, &c, 1, 0));
 }
 
-TEST_F(remote_stream, E06_urgent)
+TEST_F_TIMEOUT(remote_stream, E06_urgent, FT_SLOW_S)
 {
 	char c;
 
@@ -350,7 +350,7 @@ TEST_F(remote_stream, E06_urgent)
 	EXPECT_EQ('a', c);
 }
 
-TEST_F(remote_stream, E04_room)
+TEST_F_TIMEOUT(remote_stream, E04_room, FT_SLOW_S)
 {
 	char c[4096];
 
@@ -367,7 +367,7 @@ TEST_F(remote_stream, E04_room)
 	EXPECT_LT(0, send(self->a, c, 1, MSG_DONTWAIT));
 }
 
-TEST_F(remote_stream, O22_timeouts)
+TEST_F_TIMEOUT(remote_stream, O22_timeouts, FT_SLOW_S)
 {
 	char c;
 
@@ -377,7 +377,7 @@ TEST_F(remote_stream, O22_timeouts)
 }
 
 /* The answer never comes: the time is over, or a signal, or it is given up. */
-TEST_F(remote_stream, F02_silent_server)
+TEST_F_TIMEOUT(remote_stream, F02_silent_server, FT_SLOW_S)
 {
 	struct ft_call call = { .fn = ft_do_connect };
 	struct sockaddr_in6 in6 = {
@@ -429,7 +429,7 @@ TEST_F(remote_stream, F02_silent_server)
 	close(server);
 }
 
-TEST_F(remote_stream, O21_credentials)
+TEST_F_TIMEOUT(remote_stream, O21_credentials, FT_SLOW_S)
 {
 	char c, control[CMSG_SPACE(sizeof(struct ucred))];
 	struct iovec iov = { &c, 1 };
@@ -451,7 +451,7 @@ TEST_F(remote_stream, O21_credentials)
 	EXPECT_EQ(65534, ucred->gid);
 }
 
-TEST_F(remote_stream, X01_descriptors)
+TEST_F_TIMEOUT(remote_stream, X01_descriptors, FT_SLOW_S)
 {
 	char c = 'x', control[CMSG_SPACE(sizeof(int))] = {};
 	struct iovec iov = { &c, 1 };
@@ -469,7 +469,7 @@ TEST_F(remote_stream, X01_descriptors)
 	EXPECT_ERR(EOPNOTSUPP, sendmsg(self->a, &msg, 0));
 }
 
-TEST_F(remote_stream, F11_splice)
+TEST_F_TIMEOUT(remote_stream, F11_splice, FT_SLOW_S)
 {
 	char buf[4096];
 	int p[2];
@@ -487,7 +487,7 @@ TEST_F(remote_stream, F11_splice)
 	close(p[1]);
 }
 
-TEST_F(remote_stream, O18_linger)
+TEST_F_TIMEOUT(remote_stream, O18_linger, FT_SLOW_S)
 {
 	struct linger linger = { .l_onoff = 1, .l_linger = 20 };
 	size_t len = 100000;
@@ -501,7 +501,7 @@ TEST_F(remote_stream, O18_linger)
 	EXPECT_EQ(0, recv(self->b, &len, 1, 0));
 }
 
-TEST_F(remote_stream, O17_keepalive)
+TEST_F_TIMEOUT(remote_stream, O17_keepalive, FT_SLOW_S)
 {
 	int value = 1, count = 2;
 	char c;
@@ -518,7 +518,7 @@ TEST_F(remote_stream, O17_keepalive)
 }
 
 /* The queue of a listener, and its end. */
-TEST_F(remote_stream, F04_backlog)
+TEST_F_TIMEOUT(remote_stream, F04_backlog, FT_SLOW_S)
 {
 	int fd[4], i;
 	char c;
@@ -543,7 +543,7 @@ TEST_F(remote_stream, F04_backlog)
 }
 
 /* The far host goes with all that is open there. */
-TEST_F(remote_stream, namespace_goes)
+TEST_F_TIMEOUT(remote_stream, namespace_goes, FT_SLOW_S)
 {
 	CONNECT();
 	EXPECT_EQ(1, send(self->a, "x", 1, 0));
@@ -551,7 +551,7 @@ TEST_F(remote_stream, namespace_goes)
 	ft_close(&self->listener);
 }
 
-TEST_F(remote_stream, info)
+TEST_F_TIMEOUT(remote_stream, info, FT_SLOW_S)
 {
 	struct ferry_info info;
 	socklen_t len = sizeof(info);
