@@ -16,12 +16,14 @@
 #include "connection.h"
 #include "diag.h"
 #include "ferry.h"
+#include "handshake.h"
 #include "inflight.h"
 #include "name.h"
 #include "poll.h"
 #include "proc.h"
 #include "record.h"
 #include "remote_dgram.h"
+#include "remote_stream.h"
 #include "socklist.h"
 #include "sockopt.h"
 #include "splice.h"
@@ -81,6 +83,8 @@ static void ferry_sock_destruct(struct sock *sk)
 		ferry_inflight_forget(sk);
 	if (fs->addr)
 		ferry_addr_put(fs->addr);
+	if (unlikely(fs->carried) && ferry_connects(sk))
+		ferry_addr_put(fs->far_addr);
 	put_pid(fs->own_pid);
 }
 
@@ -201,6 +205,9 @@ static int ferry_getname(struct socket *sock, struct sockaddr *uaddr, int peer)
 		return ferry_addr_copy(uaddr,
 				       ferry_own_addr(sk));
 
+	/* Here too: accept(2) asks by the listener's proto_ops. */
+	if (ferry_remote(sk))
+		return ferry_addr_copy(uaddr, ferry_sk(sk)->far_addr);
 	if (!ferry_connected(sk))
 		return -ENOTCONN;
 	len = ferry_remote_peer(sk, (struct sockaddr_ferry *)uaddr);
@@ -248,7 +255,7 @@ static int ferry_compat_ioctl(struct socket *sock, unsigned int cmd,
 }
 #endif
 
-static const struct proto_ops ferry_stream_ops = {
+const struct proto_ops ferry_stream_ops = {
 	.family		= PF_FERRY,
 	.owner		= THIS_MODULE,
 	.release	= ferry_release,
@@ -275,6 +282,36 @@ static const struct proto_ops ferry_stream_ops = {
 	.set_peek_off	= sk_set_peek_off,
 	.set_rcvlowat	= ferry_set_rcvlowat,
 	.splice_read	= ferry_stream_splice_read,
+};
+
+/* Of a stream that is, or was to be, connected to another host. */
+const struct proto_ops ferry_remote_stream_ops = {
+	.family		= PF_FERRY,
+	.owner		= THIS_MODULE,
+	.release	= ferry_remote_release,
+	.bind		= ferry_bind,
+	.connect	= ferry_connect,
+	.socketpair	= ferry_socketpair,
+	.accept		= ferry_accept_op,
+	.getname	= ferry_getname,
+	.poll		= ferry_remote_poll,
+	.ioctl		= ferry_remote_ioctl,
+#ifdef CONFIG_COMPAT
+	.compat_ioctl	= ferry_remote_compat_ioctl,
+#endif
+	.gettstamp	= sock_gettstamp,
+	.listen		= ferry_listen,
+	.shutdown	= ferry_remote_shutdown,
+	.setsockopt	= ferry_setsockopt,
+	.getsockopt	= ferry_getsockopt,
+	.show_fdinfo	= ferry_show_fdinfo,
+	.sendmsg	= ferry_remote_sendmsg,
+	.recvmsg	= ferry_remote_recvmsg,
+	FERRY_SENDPAGE_OP
+	.mmap		= sock_no_mmap,
+	.set_peek_off	= ferry_remote_set_peek_off,
+	.set_rcvlowat	= ferry_remote_set_rcvlowat,
+	.splice_read	= ferry_remote_splice_read,
 };
 
 static const struct proto_ops ferry_seqpacket_ops = {
@@ -416,9 +453,12 @@ static int __init ferry_init(void)
 	err = ferry_buf_init();
 	if (err)
 		return err;
-	err = ferry_proto_init();
+	err = ferry_handshake_init();
 	if (err)
 		goto err_buf;
+	err = ferry_proto_init();
+	if (err)
+		goto err_handshake;
 	err = register_pernet_subsys(&ferry_net_ops);
 	if (err)
 		goto err_proto;
@@ -436,6 +476,8 @@ err_pernet:
 	unregister_pernet_subsys(&ferry_net_ops);
 err_proto:
 	proto_unregister(&ferry_proto);
+err_handshake:
+	ferry_handshake_exit();
 err_buf:
 	ferry_buf_exit();
 	return err;
@@ -446,6 +488,7 @@ static void __exit ferry_exit(void)
 	sock_unregister(PF_FERRY);
 	ferry_diag_exit();
 	unregister_pernet_subsys(&ferry_net_ops);
+	ferry_handshake_exit();
 	proto_unregister(&ferry_proto);
 	ferry_buf_exit();
 	static_key_deferred_flush(&ferry_passsec_used);

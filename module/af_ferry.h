@@ -3,9 +3,11 @@
 #ifndef _FERRY_AF_FERRY_H
 #define _FERRY_AF_FERRY_H
 
+#include "compat.h"
 #include "ferry.h"
 
 extern struct proto ferry_proto;
+extern const struct proto_ops ferry_stream_ops;
 struct sock *ferry_sock_alloc(struct net *net, struct socket *sock, int type,
 			      int kern);
 

@@ -14,10 +14,12 @@
 #include "carrier.h"
 #include "carrier_udp.h"
 #include "compat.h"
+#include "handshake.h"
 
 /* Close what a door has open. */
 static void ferry_door_close(struct ferry_door *door)
 {
+	ferry_gate_close(door->tcp);
 	if (door->udp)
 		ferry_udp_close(door->udp);
 }
@@ -25,8 +27,18 @@ static void ferry_door_close(struct ferry_door *door)
 /* Open a door; nothing is open if that fails. */
 static int ferry_door_open(struct net *net, struct ferry_door *door, u16 port)
 {
+	int err;
+
+	err = ferry_gate_open(net, port, &door->tcp);
+	if (err)
+		return err;
+	err = ferry_udp_open(net, port, &door->udp);
+	if (err) {
+		ferry_gate_close(door->tcp);
+		return err;
+	}
 	door->port = port;
-	return ferry_udp_open(net, port, &door->udp);
+	return 0;
 }
 
 /*
@@ -122,6 +134,16 @@ static const char * const ferry_stat_names[FERRY_STAT_MAX] = {
 	[FERRY_STAT_UDP_NOBODY]		= "udp_nobody",
 	[FERRY_STAT_UDP_DENIED]		= "udp_denied",
 	[FERRY_STAT_UDP_DROPPED]	= "udp_dropped",
+	[FERRY_STAT_TCP_ACCEPTED]	= "tcp_accepted",
+	[FERRY_STAT_TCP_MALFORMED]	= "tcp_malformed",
+	[FERRY_STAT_TCP_NOBODY]		= "tcp_nobody",
+	[FERRY_STAT_TCP_DENIED]		= "tcp_denied",
+	[FERRY_STAT_TCP_TYPE]		= "tcp_type",
+	[FERRY_STAT_TCP_FULL]		= "tcp_full",
+	[FERRY_STAT_TCP_FAILED]		= "tcp_failed",
+	[FERRY_STAT_TCP_LEFT]		= "tcp_left",
+	[FERRY_STAT_TCP_LATE]		= "tcp_late",
+	[FERRY_STAT_TCP_CROWDED]	= "tcp_crowded",
 };
 
 /* /proc/net/ferry_stat: a counter a line. */

@@ -15,6 +15,16 @@
  * @FERRY_STAT_UDP_NOBODY: for a name that is not bound, or not to the network
  * @FERRY_STAT_UDP_DENIED: for a name whose mode forbids others to send
  * @FERRY_STAT_UDP_DROPPED: not taken by the socket: no room, filter, another peer
+ * @FERRY_STAT_TCP_ACCEPTED: connections queued at a listener
+ * @FERRY_STAT_TCP_MALFORMED: a hello of another kind or version, with wrong lengths
+ * @FERRY_STAT_TCP_NOBODY: for a name at which nobody listens, or not to the network
+ * @FERRY_STAT_TCP_DENIED: for a name whose mode forbids others to connect
+ * @FERRY_STAT_TCP_TYPE: for a name of another type
+ * @FERRY_STAT_TCP_FULL: for a listener whose queue has no place for the network
+ * @FERRY_STAT_TCP_FAILED: there was no memory
+ * @FERRY_STAT_TCP_LEFT: closed or reset before the hello was complete
+ * @FERRY_STAT_TCP_LATE: the hello was not complete in time
+ * @FERRY_STAT_TCP_CROWDED: the oldest without a hello, ended for a newer one
  * @FERRY_STAT_MAX: how many they are
  */
 enum ferry_stat {
@@ -24,6 +34,16 @@ enum ferry_stat {
 	FERRY_STAT_UDP_NOBODY,
 	FERRY_STAT_UDP_DENIED,
 	FERRY_STAT_UDP_DROPPED,
+	FERRY_STAT_TCP_ACCEPTED,
+	FERRY_STAT_TCP_MALFORMED,
+	FERRY_STAT_TCP_NOBODY,
+	FERRY_STAT_TCP_DENIED,
+	FERRY_STAT_TCP_TYPE,
+	FERRY_STAT_TCP_FULL,
+	FERRY_STAT_TCP_FAILED,
+	FERRY_STAT_TCP_LEFT,
+	FERRY_STAT_TCP_LATE,
+	FERRY_STAT_TCP_CROWDED,
 	FERRY_STAT_MAX,
 };
 

@@ -126,7 +126,7 @@ static void ferry_mirror_stamps(struct sock *carrier, const struct sock *sk)
 		net_disable_timestamp();
 	carrier->sk_flags = (carrier->sk_flags & ~FERRY_STAMP_FLAGS) | stamps;
 
-	if (ferry_connects(sk) && !ferry_connected(sk))
+	if (ferry_connects(sk) && !ferry_remote(sk))
 		return;
 	if ((tsflags & SOF_TIMESTAMPING_OPT_ID) &&
 	    !(carrier->sk_tsflags & SOF_TIMESTAMPING_OPT_ID))

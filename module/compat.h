@@ -127,6 +127,21 @@ ferry_register_sysctl(struct net *net, const char *path, struct ctl_table *table
 #endif
 }
 
+/*
+ * A kernel socket does not keep its namespace, and TCP's timers need one for as long
+ * as the connection takes to end. 6.12 has a function for that.
+ */
+static inline void ferry_hold_net(struct sock *sk)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+	sk_net_refcnt_upgrade(sk);
+#else
+	sk->sk_net_refcnt = 1;
+	get_net_track(sock_net(sk), &sk->ns_tracker, GFP_KERNEL);
+	sock_inuse_add(sock_net(sk), 1);
+#endif
+}
+
 /* By 7.3 the helpers of UDP tunnels take the struct sock of their socket. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
 #define FERRY_UDP_TUNNEL(sock)	((sock)->sk)

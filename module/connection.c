@@ -17,6 +17,7 @@
 
 #include "af_ferry.h"
 #include "buffer.h"
+#include "carrier_tcp.h"
 #include "carrier_udp.h"
 #include "cmsg.h"
 #include "compat-scm.h"
@@ -28,6 +29,7 @@
 #include "node.h"
 #include "poll.h"
 #include "remote_dgram.h"
+#include "remote_stream.h"
 #include "socklist.h"
 #include "sockopt.h"
 #include "stream.h"
@@ -100,20 +102,19 @@ static void ferry_link(struct sock *a, struct sock *b)
 	ferry_set_state(a, TCP_ESTABLISHED);
 }
 
-/* Make the listener's end of a connection from @sk. */
-static struct sock *ferry_child_alloc(struct sock *sk, struct sock *listener)
+/* Make the listener's end of a connection of @uid. */
+static struct sock *ferry_child_alloc(struct sock *listener, kuid_t uid)
 {
 	struct ferry_addr *addr;
 	struct sock *child;
 
-	child = ferry_sock_alloc(sock_net(sk), NULL, sk->sk_type, 0);
+	child = ferry_sock_alloc(sock_net(listener), NULL, listener->sk_type, 0);
 	if (!child)
 		return NULL;
 
 	ferry_inherit(child, listener);
 	security_sk_clone(listener, child);
-	ferry_init_peercred(child);
-	WRITE_ONCE(child->sk_uid, current_euid());
+	WRITE_ONCE(child->sk_uid, uid);
 	/* The CPU of connect(2), until data comes by another. */
 	WRITE_ONCE(child->sk_incoming_cpu, raw_smp_processor_id());
 	/* A listener is bound, and its address outlives it. */
@@ -223,6 +224,26 @@ static bool ferry_has_place(struct sock *listener,
 	       !share || share->held < half;
 }
 
+/* Put a child that is connected into the listener's queue. */
+static void ferry_child_queue(struct sock *child, struct sock *listener)
+{
+	lockdep_assert_held(&ferry_sk(listener)->lock);
+
+	list_add_tail(&ferry_sk(child)->node, &ferry_sk(listener)->accept_queue);
+	sk_acceptq_added(listener);
+}
+
+/* It is about to wait there. */
+static void ferry_child_begin(struct sock *child, struct sock *listener)
+{
+	lockdep_assert_held(&ferry_sk(listener)->lock);
+
+	ferry_sk(child)->listener = listener;
+	WRITE_ONCE(ferry_sk(child)->unaccepted, 1);
+	if (ferry_sk(child)->share)
+		ferry_sk(child)->share->held++;
+}
+
 /* Connect @sk and put its peer into the listener's queue. */
 static void ferry_establish(struct sock *sk, struct sock *child,
 			    struct sock *listener)
@@ -230,13 +251,67 @@ static void ferry_establish(struct sock *sk, struct sock *child,
 	lockdep_assert_held(&ferry_sk(listener)->lock);
 
 	ferry_copy_peercred(sk, listener);
-	ferry_sk(child)->listener = listener;
-	WRITE_ONCE(ferry_sk(child)->unaccepted, 1);
-	if (ferry_sk(child)->share)
-		ferry_sk(child)->share->held++;
+	ferry_child_begin(child, listener);
 	ferry_link(sk, child);
-	list_add_tail(&ferry_sk(child)->node, &ferry_sk(listener)->accept_queue);
-	sk_acceptq_added(listener);
+	ferry_child_queue(child, listener);
+}
+
+/**
+ * ferry_remote_child() - make the listener's end of a connection from another host
+ * @listener: listener
+ *
+ * Who connects is nobody known here.
+ *
+ * Context: process, may sleep.
+ * Return: the socket with one reference, or NULL without memory.
+ */
+struct sock *ferry_remote_child(struct sock *listener)
+{
+	return ferry_child_alloc(listener, INVALID_UID);
+}
+
+/**
+ * ferry_remote_queue() - let a connection from another host wait to be accepted
+ * @listener: listener
+ * @child: its end, connected; the queue takes over a reference
+ *
+ * All other hosts together have the share of one user.
+ *
+ * Context: process, may sleep.
+ * Return: 0, -ECONNREFUSED (it listens no more, or has a filter), -ENOBUFS (there is no place) or
+ * -ENOMEM.
+ */
+int ferry_remote_queue(struct sock *listener, struct sock *child)
+{
+	struct ferry_sock *lfs = ferry_sk(listener);
+	struct ferry_share *share;
+	int err = 0;
+
+	/* TCP's bytes are no messages that a filter could see. */
+	if (rcu_access_pointer(listener->sk_filter))
+		return -ECONNREFUSED;
+	share = ferry_share_alloc(listener, INVALID_UID);
+	if (IS_ERR(share))
+		return PTR_ERR(share);
+
+	spin_lock(&lfs->lock);
+	if (listener->sk_state != TCP_LISTEN) {
+		spin_unlock(&lfs->lock);
+		kfree(share);
+		return -ECONNREFUSED;
+	}
+	ferry_share_get(listener, child, share);
+	if (ferry_has_place(listener, ferry_sk(child)->share)) {
+		ferry_child_begin(child, listener);
+		ferry_child_queue(child, listener);
+	} else {
+		ferry_share_put(listener, child);
+		err = -ENOBUFS;
+	}
+	spin_unlock(&lfs->lock);
+	if (!err)
+		ferry_wake_reader(listener);
+	return err;
 }
 
 /*
@@ -299,10 +374,38 @@ static bool ferry_promote(struct sock *listener)
 	return placed == FERRY_PLACE_MAX;
 }
 
-/* The state is not TCP_SYN_SENT, or no longer. */
+/* No connect is under way, or no longer. */
 static bool ferry_settled(const struct sock *sk)
 {
-	return ferry_state(sk) != TCP_SYN_SENT;
+	int state = ferry_state(sk);
+
+	return state != TCP_SYN_SENT && state != FERRY_REMOTE_CONNECTING;
+}
+
+/**
+ * ferry_wait_settled() - wait for a connect under way
+ * @sk: socket
+ * @timeo: how long, updated
+ *
+ * Return: 0 when there is none any more, -EAGAIN or a signal's error.
+ */
+int ferry_wait_settled(struct sock *sk, long *timeo)
+{
+	long left;
+
+	if (ferry_settled(sk))
+		return 0;
+	if (!*timeo)
+		return -EAGAIN;
+	left = wait_event_interruptible_timeout(*sk_sleep(sk), ferry_settled(sk),
+						*timeo);
+	if (left < 0)
+		return sock_intr_errno(*timeo);
+	if (!left)
+		return -EAGAIN;
+	if (*timeo != MAX_SCHEDULE_TIMEOUT)
+		*timeo = left;
+	return 0;
 }
 
 /**
@@ -310,27 +413,15 @@ static bool ferry_settled(const struct sock *sk)
  * @sk: a socket that is not connected
  * @timeo: how long, updated
  *
- * Return: 0 connected, -EAGAIN, a signal's error, -ENOTCONN, or the error the
- * connect ended with.
+ * Return: 0 connected to a socket of this host, -EAGAIN, a signal's error, -ENOTCONN,
+ * or the error the connect ended with.
  */
 int ferry_wait_connected(struct sock *sk, long *timeo)
 {
-	long left;
-	int err;
+	int err = ferry_wait_settled(sk, timeo);
 
-	if (!ferry_settled(sk)) {
-		if (!*timeo)
-			return -EAGAIN;
-		left = wait_event_interruptible_timeout(*sk_sleep(sk),
-							ferry_settled(sk),
-							*timeo);
-		if (left < 0)
-			return sock_intr_errno(*timeo);
-		if (!left)
-			return -EAGAIN;
-		if (*timeo != MAX_SCHEDULE_TIMEOUT)
-			*timeo = left;
-	}
+	if (err)
+		return err;
 	/* May have connected since ferry_settled() looked: @peer must be seen. */
 	if (ferry_connected(sk))
 		return 0;
@@ -356,6 +447,14 @@ static int ferry_connect_start(struct socket *sock,
 	if (len == FERRY_ADDR_HDR)
 		return -EINVAL;
 
+	if (unlikely(ferry_node_kind(sock_net(sk), (struct sockaddr_ferry *)uaddr) ==
+		     FERRY_NODE_REMOTE && sk->sk_type == SOCK_STREAM)) {
+		err = ferry_tcp_connect(sock, (struct sockaddr_ferry *)uaddr, len);
+		if (!err)
+			sock->state = SS_CONNECTING;
+		return err;
+	}
+
 again:
 	listener = ferry_name_find(sk, (struct sockaddr_ferry *)uaddr, len, NULL);
 	if (IS_ERR(listener))
@@ -363,9 +462,10 @@ again:
 	lfs = ferry_sk(listener);
 
 	err = -ENOMEM;
-	child = ferry_child_alloc(sk, listener);
+	child = ferry_child_alloc(listener, current_euid());
 	if (!child)
 		goto out_put;
+	ferry_init_peercred(child);
 	err = ferry_exchange_labels(sock, child);
 	if (err)
 		goto out_child;
@@ -431,7 +531,7 @@ int ferry_connect(struct socket *sock, struct sockaddr_unsized *uaddr, int len,
 	lock_sock(sk);
 	if (sock->state != SS_CONNECTING) {
 		err = -EISCONN;
-		if (sk->sk_state == TCP_ESTABLISHED)
+		if (sk->sk_state == TCP_ESTABLISHED || ferry_remote(sk))
 			goto out;
 		err = -EINVAL;
 		if (sk->sk_state == TCP_LISTEN)
@@ -467,7 +567,7 @@ int ferry_connect(struct socket *sock, struct sockaddr_unsized *uaddr, int len,
 		goto out;
 	err = 0;
 	sock->state = SS_CONNECTED;
-	if (sk->sk_state != TCP_ESTABLISHED) {
+	if (sk->sk_state != TCP_ESTABLISHED && !ferry_remote(sk)) {
 		sock->state = SS_UNCONNECTED;
 		err = sock_error(sk);
 		if (!err)
@@ -761,7 +861,10 @@ int ferry_accept(struct socket *sock, struct socket *newsock, int flags)
 
 	ferry_custom_sockopt(newsock);
 	newsock->state = SS_CONNECTED;
-	sock_graft(child, newsock);
+	if (unlikely(ferry_sk(child)->carried))
+		ferry_remote_accept(newsock, child);
+	else
+		sock_graft(child, newsock);
 	/* As AF_UNIX: who asks for credentials asks for all connections. */
 	if (unlikely(ferry_passcred(sock) || ferry_passsec(sock))) {
 		lock_sock(child);
@@ -964,6 +1067,9 @@ void ferry_disconnect(struct sock *sk)
 	ferry_name_unbind(sk);
 	if (sk->sk_state == TCP_LISTEN)
 		ferry_listen_stop(sk);
+	/* Of a child. */
+	if (unlikely(ferry_remote(sk)))
+		ferry_tcp_reset(sk);
 	/* If it waited. */
 	ferry_connect_cancel(sk, 0);
 

@@ -18,6 +18,9 @@ int ferry_socketpair(struct socket *a, struct socket *b);
 int ferry_shutdown(struct socket *sock, int how);
 void ferry_linger(struct sock *sk);
 void ferry_disconnect(struct sock *sk);
+struct sock *ferry_remote_child(struct sock *listener);
+int ferry_remote_queue(struct sock *listener, struct sock *child);
+int ferry_wait_settled(struct sock *sk, long *timeo);
 int ferry_wait_connected(struct sock *sk, long *timeo);
 
 #endif /* _FERRY_CONNECTION_H */

@@ -16,6 +16,7 @@
 
 #include "buffer.h"
 #include "carrier_sockopt.h"
+#include "carrier_tcp.h"
 #include "diag.h"
 #include "ferry.h"
 #include "name.h"
@@ -53,6 +54,27 @@ struct sock *ferry_diag_peer(struct sock *sk)
 	return peer;
 }
 
+/**
+ * ferry_diag_state() - the state of somebody else's socket
+ * @sk: socket
+ *
+ * Return: TCP_CLOSE, TCP_LISTEN, TCP_SYN_SENT or TCP_ESTABLISHED, whether its peer is
+ * on this host or on another.
+ */
+u8 ferry_diag_state(const struct sock *sk)
+{
+	int state = ferry_state(sk);
+
+	switch (state) {
+	case FERRY_REMOTE_CONNECTING:
+		return TCP_SYN_SENT;
+	case FERRY_REMOTE:
+		return TCP_ESTABLISHED;
+	default:
+		return state;
+	}
+}
+
 static u32 ferry_diag_records(struct sock *sk)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
@@ -76,9 +98,14 @@ static u32 ferry_diag_records(struct sock *sk)
 void ferry_diag_queues(struct sock *sk, struct sock *peer,
 		       struct ferry_diag_rqlen *len)
 {
+	struct sock *csk = ferry_tcp_get(sk);
 	u32 messages;
 
-	if (READ_ONCE(sk->sk_state) == TCP_LISTEN) {
+	if (unlikely(csk)) {
+		len->fdiag_rqueue = ferry_tcp_unread(csk);
+		len->fdiag_wqueue = ferry_tcp_unacked(csk);
+		sock_put(csk);
+	} else if (READ_ONCE(sk->sk_state) == TCP_LISTEN) {
 		len->fdiag_rqueue = READ_ONCE(sk->sk_ack_backlog);
 		len->fdiag_wqueue = READ_ONCE(sk->sk_max_ack_backlog);
 	} else if (sk->sk_type == SOCK_STREAM) {
@@ -112,6 +139,14 @@ static u64 ferry_diag_total(struct sock *sk, u32 *records)
 	return total;
 }
 
+static u8 ferry_diag_carrier(const struct sock *sk)
+{
+	if (ferry_remote(sk))
+		return FERRY_CARRIER_TCP;
+	return sk->sk_type == SOCK_DGRAM && ferry_carried(sk) ?
+	       FERRY_CARRIER_UDP : FERRY_CARRIER_NONE;
+}
+
 /**
  * ferry_diag_info() - FERRY_INFO
  * @sk: socket
@@ -128,9 +163,8 @@ void ferry_diag_info(struct sock *sk, struct ferry_info *info)
 
 	ferry_diag_queues(sk, peer, &len);
 	memset(info, 0, sizeof(*info));
-	info->fi_state = ferry_state(sk);
-	info->fi_carrier = sk->sk_type == SOCK_DGRAM && ferry_carried(sk) ?
-			   FERRY_CARRIER_UDP : FERRY_CARRIER_NONE;
+	info->fi_state = ferry_diag_state(sk);
+	info->fi_carrier = ferry_diag_carrier(sk);
 	info->fi_scope = addr ? addr->sa.sfy_scope : FERRY_SCOPE_HOST;
 	info->fi_drops = atomic_read(&sk->sk_drops);
 	info->fi_rqueue = len.fdiag_rqueue;
@@ -241,11 +275,9 @@ int ferry_diag_name(const struct sock *sk, char *text, size_t size)
 	return n;
 }
 
-static int ferry_diag_put_name(struct sk_buff *skb, int attr, struct sock *sk)
+static int ferry_diag_put_name(struct sk_buff *skb, int attr,
+			       const struct ferry_addr *addr)
 {
-	/* Once there it stays as long as the socket. */
-	const struct ferry_addr *addr = smp_load_acquire(&ferry_sk(sk)->addr);
-
 	return addr ? nla_put(skb, attr, addr->len, &addr->sa) : 0;
 }
 
@@ -279,8 +311,8 @@ static int ferry_diag_put_icons(struct sk_buff *skb, struct sock *sk)
 		list_for_each_entry(child, &fs->accept_queue, node) {
 			if (i == n)
 				break;
-			/* A child in the queue has its peer and keeps it. */
-			ino[i++] = sock_i_ino(child->peer);
+			/* A child in the queue has its peer, if here, and keeps it. */
+			ino[i++] = child->peer ? sock_i_ino(child->peer) : 0;
 		}
 	}
 	spin_unlock(&fs->lock);
@@ -313,9 +345,14 @@ static int ferry_diag_put(struct sk_buff *skb, struct sock *sk, u32 show,
 
 	err = nla_put_u8(skb, FERRY_DIAG_SHUTDOWN, READ_ONCE(sk->sk_shutdown));
 	if (!err && (show & FERRY_DIAG_SHOW_NAME))
-		err = ferry_diag_put_name(skb, FERRY_DIAG_NAME, sk);
+		err = ferry_diag_put_name(skb, FERRY_DIAG_NAME, ferry_own_addr(sk));
 	if (!err && (show & FERRY_DIAG_SHOW_NAME) && peer)
-		err = ferry_diag_put_name(skb, FERRY_DIAG_PEER_NAME, peer);
+		err = ferry_diag_put_name(skb, FERRY_DIAG_PEER_NAME,
+					  ferry_own_addr(peer));
+	/* Set before the state, and kept as long as the socket. */
+	if (!err && (show & FERRY_DIAG_SHOW_NAME) && ferry_remote(sk))
+		err = ferry_diag_put_name(skb, FERRY_DIAG_PEER_NAME,
+					  ferry_sk(sk)->far_addr);
 	len = ferry_remote_peer(sk, &sa);
 	if (!err && (show & FERRY_DIAG_SHOW_NAME) && len)
 		err = nla_put(skb, FERRY_DIAG_PEER_NAME, len, &sa);
@@ -356,7 +393,7 @@ static int ferry_diag_fill(struct sk_buff *skb, struct sock *sk,
 	msg = nlmsg_data(nlh);
 	msg->fdiag_family = AF_FERRY;
 	msg->fdiag_type = sk->sk_type;
-	msg->fdiag_state = READ_ONCE(sk->sk_state);
+	msg->fdiag_state = ferry_diag_state(sk);
 	msg->fdiag_flags = READ_ONCE(ferry_sk(sk)->unaccepted) ?
 			   FERRY_DIAG_F_UNACCEPTED : 0;
 	msg->fdiag_ino = sock_i_ino(sk);
@@ -391,7 +428,7 @@ static int ferry_diag_dump(struct sk_buff *skb, struct netlink_callback *cb)
 		sk = ferry_socklist_next(net, sk, &cursor->place);
 		if (!sk)
 			break;
-		if (!(req->fdiag_states & BIT(READ_ONCE(sk->sk_state))))
+		if (!(req->fdiag_states & BIT(ferry_diag_state(sk))))
 			continue;
 		if (ferry_diag_fill(skb, sk, cb->nlh, NETLINK_CB(cb->skb).portid,
 				    NLM_F_MULTI, sk_user_ns(skb->sk))) {

@@ -12,6 +12,7 @@ void ferry_diag_queues(struct sock *sk, struct sock *peer,
 		       struct ferry_diag_rqlen *len);
 void ferry_diag_info(struct sock *sk, struct ferry_info *info);
 kuid_t ferry_diag_uid(struct sock *sk);
+u8 ferry_diag_state(const struct sock *sk);
 u64 ferry_diag_cookie(const struct sock *sk);
 unsigned long ferry_diag_ino(const struct sock *sk);
 int ferry_diag_name(const struct sock *sk, char *text, size_t size);

@@ -55,6 +55,7 @@
 
 struct ferry_addr;
 struct ferry_buf;
+struct ferry_gate;
 struct ferry_stats;
 struct ferry_name;
 struct ferry_remote;
@@ -88,6 +89,8 @@ struct ferry_vertex;
  * @carrier: there too, of a DGRAM socket and of a connection to another host, if
  *	@carried: the kernel's socket that its messages go by. Set once under
  *	lock_sock(), released with the socket
+ * @far_addr: a connection to another host, there too: the address of the other end. Set
+ *	before the state is FERRY_REMOTE, released with the socket
  * @remote: DGRAM, there too: the peer on another host, or NULL; @peer is this socket
  *	itself then. Written under lock_sock(), read under RCU
  * @local_next: DGRAM, there too: of what waits the next to be read is of this host
@@ -184,7 +187,10 @@ struct ferry_sock {
 		};
 		struct sock			*child;
 		struct {
-			struct sock		*relay_at;
+			union {
+				struct sock		*relay_at;
+				struct ferry_addr	*far_addr;
+			};
 			struct socket		*carrier;
 			struct ferry_remote __rcu *remote;
 			u8			cut_off;
@@ -268,12 +274,12 @@ struct ferry_bucket {
  * struct ferry_door - what others' messages and connections arrive at; see carrier.c
  * @port: of UDP and TCP; 0: closed
  * @udp: the kernel's UDP socket, or NULL
- * @tcp: the kernel's TCP listener, or NULL
+ * @tcp: the kernel's TCP listener and who has come to it, or NULL
  */
 struct ferry_door {
 	u16			port;
 	struct socket		*udp;
-	struct socket		*tcp;
+	struct ferry_gate	*tcp;
 };
 
 /**
@@ -328,6 +334,20 @@ static inline void ferry_set_state(struct sock *sk, int state)
 static inline bool ferry_connected(const struct sock *sk)
 {
 	return ferry_state(sk) == TCP_ESTABLISHED;
+}
+
+/*
+ * States of a STREAM or SEQPACKET socket with a carrier. They are not those of a local
+ * connection: a call on the socket that began before it had the carrier, and its
+ * proto_ops, takes it for unconnected, as it was then, and looks for no @peer.
+ */
+#define FERRY_REMOTE_CONNECTING	TCP_SYN_RECV
+#define FERRY_REMOTE		TCP_CLOSE_WAIT
+
+/* ferry_remote() - is the socket connected to another host? */
+static inline bool ferry_remote(const struct sock *sk)
+{
+	return ferry_state(sk) == FERRY_REMOTE;
 }
 
 /* ferry_shutdown_mask() - what a socket shut down; what it did before is seen */

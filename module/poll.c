@@ -17,6 +17,7 @@
 #include "ferry.h"
 #include "poll.h"
 #include "remote_dgram.h"
+#include "remote_stream.h"
 #include "stream.h"
 #include "urgent.h"
 
@@ -391,6 +392,9 @@ __poll_t ferry_poll(struct file *file, struct socket *sock,
 		if (unlikely(ferry_urg_pending(sk)))
 			mask |= EPOLLPRI;
 		break;
+	case FERRY_REMOTE:
+		/* It was connected while this call came here. */
+		return ferry_remote_poll(file, sock, NULL);
 	case TCP_CLOSE:
 		mask |= EPOLLHUP | EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 		break;

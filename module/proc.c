@@ -32,7 +32,7 @@ static const char *ferry_state_text(const struct sock *sk)
 	if (READ_ONCE(ferry_sk(sk)->unaccepted))
 		return "unaccepted";
 
-	switch (READ_ONCE(sk->sk_state)) {
+	switch (ferry_diag_state(sk)) {
 	case TCP_LISTEN:
 		return "listening";
 	case TCP_SYN_SENT:

@@ -131,6 +131,12 @@ static int ferry_set_socket(struct socket *sock, int optname, sockptr_t optval,
 	case SO_RIGHTS_NOTRUNC:
 		return ferry_set_0_or_1(&fs->notrunc, optval, optlen);
 #endif
+	case SO_ATTACH_FILTER:
+	case SO_ATTACH_BPF:
+		/* TCP's bytes are no messages that a filter could see. */
+		if (ferry_remote(sock->sk))
+			return -EOPNOTSUPP;
+		break;
 	case SO_PASSCRED:
 		return ferry_set_family(sock, FERRY_PASSCRED, optval, optlen);
 	case SO_PASSSEC:

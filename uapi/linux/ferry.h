@@ -91,16 +91,18 @@ enum ferry_broadcast_policy {
  * enum ferry_carrier - what takes a socket's messages to its peer
  * @FERRY_CARRIER_NONE: nothing, both are on this host
  * @FERRY_CARRIER_UDP: a UDP socket; it has sent to another host, or connected there
+ * @FERRY_CARRIER_TCP: a connection of TCP
  */
 enum ferry_carrier {
 	FERRY_CARRIER_NONE	= 0,
 	FERRY_CARRIER_UDP	= 1,
+	FERRY_CARRIER_TCP	= 2,
 };
 
 /**
  * struct ferry_info - FERRY_INFO: what a socket is doing
  * @fi_state: TCP_CLOSE, TCP_LISTEN, TCP_SYN_SENT (waits for a place in a
- *	listener's queue) or TCP_ESTABLISHED (has a peer)
+ *	listener's queue, or for another host) or TCP_ESTABLISHED (has a peer)
  * @fi_carrier: enum ferry_carrier
  * @fi_scope: enum ferry_scope of the bound address, FERRY_SCOPE_HOST without
  * @fi_drops: messages this socket has lost
@@ -109,7 +111,7 @@ enum ferry_carrier {
  * @fi_rmessages: records to be read; 0 on SOCK_STREAM
  * @fi_pad: 0
  * @fi_rtotal: what has been queued for this socket since it was made: bytes on
- *	SOCK_STREAM, else records
+ *	SOCK_STREAM, else records; 0 with a connection of TCP, which has TCP_INFO
  * @fi_wtotal: what it has queued for its peer, counted alike; 0 on SOCK_DGRAM,
  *	where nobody counts, and without a peer
  *

@@ -69,7 +69,7 @@ struct ferry_diag_msg {
  * @FERRY_DIAG_UNSPEC: never used
  * @FERRY_DIAG_NAME: struct sockaddr_ferry of the bound address, as long as
  *	getsockname(2) says; absent without one
- * @FERRY_DIAG_PEER_NAME: the same of the peer
+ * @FERRY_DIAG_PEER_NAME: the same of the peer; of one on another host, with its node
  * @FERRY_DIAG_PEER: struct ferry_diag_peer; absent without a peer on this host
  * @FERRY_DIAG_ICONS: __u32 inodes of the sockets whose connections wait to be
  *	accepted, FERRY_DIAG_ICONS_MAX of them at most; of a listener
