@@ -305,8 +305,8 @@ const struct proto_ops ferry_remote_stream_ops = {
 	.setsockopt	= ferry_setsockopt,
 	.getsockopt	= ferry_getsockopt,
 	.show_fdinfo	= ferry_show_fdinfo,
-	.sendmsg	= ferry_remote_sendmsg,
-	.recvmsg	= ferry_remote_recvmsg,
+	.sendmsg	= ferry_remote_stream_sendmsg,
+	.recvmsg	= ferry_remote_stream_recvmsg,
 	FERRY_SENDPAGE_OP
 	.mmap		= sock_no_mmap,
 	.set_peek_off	= ferry_remote_set_peek_off,

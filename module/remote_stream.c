@@ -225,7 +225,7 @@ static int ferry_remote_cmsg(struct msghdr *msg)
 }
 
 /**
- * ferry_remote_sendmsg() - send bytes
+ * ferry_remote_stream_sendmsg() - send bytes
  * @sock: socket
  * @msg: message
  * @len: its bytes
@@ -233,7 +233,7 @@ static int ferry_remote_cmsg(struct msghdr *msg)
  * Context: process, may sleep.
  * Return: bytes queued, or an error when there are none.
  */
-int ferry_remote_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
+int ferry_remote_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)
 {
 	bool nosignal = msg->msg_flags & MSG_NOSIGNAL;
 	bool nonblock = msg->msg_flags & MSG_DONTWAIT;
@@ -279,7 +279,7 @@ static void ferry_remote_creds(struct socket *sock, struct msghdr *msg, int flag
 }
 
 /**
- * ferry_remote_recvmsg() - receive bytes
+ * ferry_remote_stream_recvmsg() - receive bytes
  * @sock: socket
  * @msg: where to
  * @len: bytes wanted
@@ -288,8 +288,8 @@ static void ferry_remote_creds(struct socket *sock, struct msghdr *msg, int flag
  * Context: process, may sleep.
  * Return: bytes received, 0 at the end of the stream, or an error.
  */
-int ferry_remote_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
-			 int flags)
+int ferry_remote_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
+				int flags)
 {
 	struct sock *sk = sock->sk;
 	struct socket *carrier;

@@ -17,9 +17,9 @@ int ferry_remote_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 int ferry_remote_compat_ioctl(struct socket *sock, unsigned int cmd,
 			      unsigned long arg);
 int ferry_remote_shutdown(struct socket *sock, int how);
-int ferry_remote_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
-int ferry_remote_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
-			 int flags);
+int ferry_remote_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
+int ferry_remote_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
+				int flags);
 ssize_t ferry_remote_splice_read(struct socket *sock, loff_t *ppos,
 				 struct pipe_inode_info *pipe, size_t len,
 				 unsigned int flags);
