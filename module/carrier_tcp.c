@@ -463,14 +463,14 @@ static int ferry_tcp_sockaddr(const struct sock *sk, const struct sockaddr_ferry
 static int ferry_tcp_bind(struct sock *sk, struct socket *sock)
 {
 	const struct ferry_addr *own = ferry_own_addr(sk);
+	bool v4 = sock->sk->sk_family == AF_INET;
 	struct sockaddr_storage addr;
 	int len;
 
 	if (!own || own->sa.sfy_scope != FERRY_SCOPE_NETWORK ||
 	    ferry_node_any(&own->sa))
 		return 0;
-	if (ipv6_addr_v4mapped(ferry_node(&own->sa)) !=
-	    (sock->sk->sk_family == AF_INET))
+	if (ipv6_addr_v4mapped(ferry_node(&own->sa)) != v4)
 		return -EADDRNOTAVAIL;
 	len = ferry_tcp_sockaddr(sk, &own->sa, 0, &addr);
 	return kernel_bind(sock, (struct sockaddr_unsized *)&addr, len);

@@ -56,7 +56,7 @@ struct ferry_gate {
 	struct socket		*sock;
 	void			(*data_ready)(struct sock *csk);
 	struct work_struct	work;
-	spinlock_t		lock;
+	spinlock_t		lock; /* the rest */
 	struct list_head	half_open;
 	unsigned int		count;
 };

@@ -743,7 +743,8 @@ struct sock *ferry_name_find_remote(struct net *net,
  * Return: 0, -ECONNREFUSED (the name is not bound) or -EACCES (its mode).
  */
 int ferry_name_for_each_remote(struct net *net, const struct ferry_arrival *at,
-			       void (*fn)(struct sock *to, void *arg), void *arg)
+			       void (*fn)(struct sock *to, void *arg),
+			       void *arg)
 {
 	struct ferry_name *name;
 	int err = -ECONNREFUSED;

@@ -151,7 +151,7 @@ TEST_F_TIMEOUT(door, malformed, FT_SLOW_S)
 	unsigned int i;
 	int fd;
 
-	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
 		self->len = hello_make(&self->hello);
 		((uint8_t *)&self->hello)[wrong[i].offset] = wrong[i].byte;
 		fd = raw_connect(&self->net);
@@ -291,7 +291,7 @@ TEST_F_TIMEOUT(door, answers, FT_SLOW_S)
 	setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	ASSERT_EQ(0, bind(server, (void *)&in6, sizeof(in6)));
 	ASSERT_EQ(0, listen(server, 8));
-	for (i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(forged); i++) {
 		call.fd = net_socket(&self->net, 0, AF_FERRY, SOCK_STREAM);
 		ASSERT_EQ(0, ft_start(&call));
 		conn = accept(server, NULL, NULL);

@@ -323,6 +323,10 @@ out:
 /* More than any of their messages. */
 #define ROOM	4096
 
+struct room {
+	unsigned char bytes[ROOM];
+};
+
 struct hand {
 	pthread_t thread;
 	struct model_line *line;
@@ -371,7 +375,7 @@ static void make_overlapping(struct model_call *call, const struct model_kind *k
 }
 
 /* One round: a few calls, then both threads at once. False when no order explains it. */
-static bool overlap(const struct model_kind *kind, unsigned char (*data)[ROOM])
+static bool overlap(const struct model_kind *kind, struct room *data)
 {
 	/* A send of AF_UNIX may come to its end after the end of the stream. */
 	struct mood mood = { .urgent = one_in(2), .ends = kind->whole && one_in(2) };
@@ -402,7 +406,7 @@ static bool overlap(const struct model_kind *kind, unsigned char (*data)[ROOM])
 		hand[i].n = 3 + below(EACH - 2);
 		for (j = 0; j < hand[i].n; j++) {
 			make_overlapping(&hand[i].past[j].call, kind, &mood, id++);
-			hand[i].past[j].answer.data = data[i * EACH + j];
+			hand[i].past[j].answer.data = data[i * EACH + j].bytes;
 		}
 	}
 	for (i = 0; i < 2; i++)
@@ -431,7 +435,7 @@ static bool overlap_all(const struct model_kind *kind)
 {
 	uint64_t seed = number("MODEL_SEED", time(NULL));
 	uint64_t most = number("MODEL_SEQUENCES", ROUNDS), n;
-	unsigned char (*data)[ROOM] = calloc(2 * EACH, ROOM);
+	struct room *data = calloc(2 * EACH, sizeof(*data));
 	bool ok = data;
 
 	for (n = 0; n < most && ok; n++) {
@@ -450,7 +454,7 @@ static bool overlap_all(const struct model_kind *kind)
 #define EVERY_FLAG	(MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_OOB | MSG_ERRQUEUE)
 #define SOME_CALLS	(MODEL_CAN(MODEL_SEND) | MODEL_CAN(MODEL_RECV) |	\
 			 MODEL_CAN(MODEL_SHUTDOWN) | MODEL_CAN(MODEL_ERROR))
-#define ANY_WAY		(1 << SHUT_RD | 1 << SHUT_WR | 1 << SHUT_RDWR)
+#define ANY_WAY		7	/* a bit each: SHUT_RD, SHUT_WR, SHUT_RDWR */
 
 FIXTURE(sequences)
 {

@@ -86,7 +86,8 @@ static void edges(const struct model_line *line, short *woken)
 	struct epoll_event event[2];
 	int n;
 
-	woken[0] = woken[1] = 0;
+	woken[0] = 0;
+	woken[1] = 0;
 	n = line->epoll < 0 ? 0 : epoll_wait(line->epoll, event, 2, 0);
 	while (n-- > 0)
 		woken[event[n].data.u32] |= event[n].events;

@@ -51,7 +51,9 @@ FIXTURE_VARIANT_ADD(remote_stream, IPv6)
 FIXTURE_SETUP(remote_stream)
 {
 	FT_NEED(AF_FERRY, SOCK_STREAM);
-	self->a = self->b = self->listener = -1;
+	self->a = -1;
+	self->b = -1;
+	self->listener = -1;
 	ASSERT_TRUE(net_up(&self->net));
 	self->listener = listen_at(&self->net);
 	ASSERT_LE(0, self->listener);
