@@ -11,6 +11,7 @@
 #include "af_ferry.h"
 #include "buffer.h"
 #include "carrier.h"
+#include "carrier_tcp.h"
 #include "cmsg.h"
 #include "compat.h"
 #include "connection.h"
@@ -456,9 +457,12 @@ static int __init ferry_init(void)
 	err = ferry_handshake_init();
 	if (err)
 		goto err_buf;
-	err = ferry_proto_init();
+	err = ferry_tcp_init();
 	if (err)
 		goto err_handshake;
+	err = ferry_proto_init();
+	if (err)
+		goto err_tcp;
 	err = register_pernet_subsys(&ferry_net_ops);
 	if (err)
 		goto err_proto;
@@ -476,6 +480,8 @@ err_pernet:
 	unregister_pernet_subsys(&ferry_net_ops);
 err_proto:
 	proto_unregister(&ferry_proto);
+err_tcp:
+	ferry_tcp_exit();
 err_handshake:
 	ferry_handshake_exit();
 err_buf:
@@ -489,6 +495,7 @@ static void __exit ferry_exit(void)
 	ferry_diag_exit();
 	unregister_pernet_subsys(&ferry_net_ops);
 	ferry_handshake_exit();
+	ferry_tcp_exit();
 	proto_unregister(&ferry_proto);
 	ferry_buf_exit();
 	static_key_deferred_flush(&ferry_passsec_used);

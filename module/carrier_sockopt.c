@@ -240,8 +240,11 @@ void ferry_carrier_attach(struct sock *sk, struct socket *carrier)
 void ferry_carrier_learn(struct sock *sk)
 {
 	const struct sock *carrier = ferry_sk(sk)->carrier->sk;
+	int sndbuf = READ_ONCE(sk->sk_sndbuf), rcvbuf = READ_ONCE(sk->sk_rcvbuf);
 	u8 locks;
 
+	/* Who sets a size locks it first: either is seen here or fails the exchange. */
+	smp_rmb();
 	/* Bits of a byte, or were on 6.1: as before or after a setsockopt(2). */
 	locks = data_race(sk->sk_userlocks);
 #ifdef CONFIG_NET_RX_BUSY_POLL
@@ -252,12 +255,10 @@ void ferry_carrier_learn(struct sock *sk)
 		WRITE_ONCE(sk->sk_incoming_cpu, READ_ONCE(carrier->sk_incoming_cpu));
 	if (!ferry_is_tcp(carrier))
 		return;
-	if (!(locks & SOCK_SNDBUF_LOCK) &&
-	    READ_ONCE(sk->sk_sndbuf) != READ_ONCE(carrier->sk_sndbuf))
-		WRITE_ONCE(sk->sk_sndbuf, READ_ONCE(carrier->sk_sndbuf));
-	if (!(locks & SOCK_RCVBUF_LOCK) &&
-	    READ_ONCE(sk->sk_rcvbuf) != READ_ONCE(carrier->sk_rcvbuf))
-		WRITE_ONCE(sk->sk_rcvbuf, READ_ONCE(carrier->sk_rcvbuf));
+	if (!(locks & SOCK_SNDBUF_LOCK) && sndbuf != READ_ONCE(carrier->sk_sndbuf))
+		cmpxchg(&sk->sk_sndbuf, sndbuf, READ_ONCE(carrier->sk_sndbuf));
+	if (!(locks & SOCK_RCVBUF_LOCK) && rcvbuf != READ_ONCE(carrier->sk_rcvbuf))
+		cmpxchg(&sk->sk_rcvbuf, rcvbuf, READ_ONCE(carrier->sk_rcvbuf));
 }
 
 /* Those that would make the carrier another kind of socket, or take its bytes away. */

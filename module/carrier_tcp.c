@@ -38,8 +38,16 @@
 /* How long the answer to a hello may take. */
 #define FERRY_ANSWER_TIME	(30 * HZ)
 
+/*
+ * For connects alone: their work waits for lock_sock(), which a user may hold for long,
+ * and the door waits for the work of its own connections.
+ */
+static struct workqueue_struct *ferry_connect_wq;
+
 /**
  * struct ferry_tcp - what is kept of a connection; sk_user_data of its TCP socket
+ * @free: frees it after a grace period: error_report may come in a hard interrupt,
+ *	where no lock helps
  * @sk: the socket, with a reference
  * @sock: the TCP socket, which is the socket's @carrier; NULL when it is no more
  * @refs: the TCP socket, and @work that is queued
@@ -58,6 +66,7 @@
  * @hello: the hello
  */
 struct ferry_tcp {
+	struct rcu_work		free;
 	struct sock		*sk;
 	struct socket		*sock;
 	refcount_t		refs;
@@ -76,32 +85,38 @@ struct ferry_tcp {
 	struct ferry_hello	hello;
 };
 
-static void ferry_tcp_put(struct ferry_tcp *tcp)
+static void ferry_tcp_free(struct work_struct *work)
 {
-	if (!refcount_dec_and_test(&tcp->refs))
-		return;
+	struct ferry_tcp *tcp =
+		container_of(to_rcu_work(work), struct ferry_tcp, free);
+
 	if (tcp->remote)
 		ferry_addr_put(tcp->remote);
 	sock_put(tcp->sk);
 	kfree(tcp);
 }
 
+static void ferry_tcp_put(struct ferry_tcp *tcp)
+{
+	if (refcount_dec_and_test(&tcp->refs))
+		queue_rcu_work(ferry_connect_wq, &tcp->free);
+}
+
 /* Look at a connect at once. Each queued work has a reference. */
 static void ferry_tcp_event(struct ferry_tcp *tcp)
 {
-	refcount_inc(&tcp->refs);
-	if (mod_delayed_work(ferry_wq, &tcp->work, 0))
+	if (!refcount_inc_not_zero(&tcp->refs))
+		return;
+	if (mod_delayed_work(ferry_connect_wq, &tcp->work, 0))
 		/* It was queued already. */
 		refcount_dec(&tcp->refs);
 }
 
-/* Look at it when its time is over, or at the next event, which may be there. */
-static void ferry_tcp_wait(struct ferry_tcp *tcp)
+/* Look at it in so many jiffies, or at the next event, which may be there. */
+static void ferry_tcp_wait(struct ferry_tcp *tcp, long left)
 {
-	long left = tcp->deadline - jiffies;
-
 	refcount_inc(&tcp->refs);
-	if (!queue_delayed_work(ferry_wq, &tcp->work, max(left, 1L)))
+	if (!queue_delayed_work(ferry_connect_wq, &tcp->work, max(left, 1L)))
 		refcount_dec(&tcp->refs);
 }
 
@@ -183,22 +198,23 @@ static void ferry_tcp_state_change(struct sock *csk)
 	read_unlock_bh(&csk->sk_callback_lock);
 }
 
+/* A device's stamp may come in a hard interrupt. */
 static void ferry_tcp_error_report(struct sock *csk)
 {
 	struct ferry_tcp *tcp;
 
-	read_lock_bh(&csk->sk_callback_lock);
-	tcp = csk->sk_user_data;
+	rcu_read_lock();
+	tcp = rcu_dereference(__sk_user_data(csk));
 	if (tcp) {
 		tcp->error_report(csk);
-		if (tcp->attached) {
+		if (READ_ONCE(tcp->attached)) {
 			ferry_tcp_move_error(csk, tcp->sk);
 			sk_error_report(tcp->sk);
 		} else {
 			ferry_tcp_event(tcp);
 		}
 	}
-	read_unlock_bh(&csk->sk_callback_lock);
+	rcu_read_unlock();
 }
 
 /* TCP's callbacks come here from now on. */
@@ -214,8 +230,8 @@ static void ferry_tcp_hook(struct ferry_tcp *tcp)
 	csk->sk_data_ready = ferry_tcp_data_ready;
 	csk->sk_write_space = ferry_tcp_write_space;
 	csk->sk_state_change = ferry_tcp_state_change;
+	rcu_assign_pointer(__sk_user_data(csk), tcp);
 	csk->sk_error_report = ferry_tcp_error_report;
-	csk->sk_user_data = tcp;
 	write_unlock_bh(&csk->sk_callback_lock);
 }
 
@@ -229,7 +245,7 @@ static void ferry_tcp_unhook(struct ferry_tcp *tcp)
 	csk->sk_write_space = tcp->write_space;
 	csk->sk_state_change = tcp->state_change;
 	csk->sk_error_report = tcp->error_report;
-	csk->sk_user_data = NULL;
+	rcu_assign_pointer(__sk_user_data(csk), NULL);
 	write_unlock_bh(&csk->sk_callback_lock);
 }
 
@@ -247,6 +263,7 @@ static struct ferry_tcp *ferry_tcp_alloc(struct sock *sk, struct socket *sock)
 	tcp->sock = sock;
 	refcount_set(&tcp->refs, 1);
 	INIT_DELAYED_WORK(&tcp->work, ferry_tcp_work);
+	INIT_RCU_WORK(&tcp->free, ferry_tcp_free);
 	return tcp;
 }
 
@@ -275,7 +292,7 @@ static void ferry_tcp_attach(struct ferry_tcp *tcp)
 	tcp->remote = NULL;
 	ferry_carrier_attach(tcp->sk, tcp->sock);
 	write_lock_bh(&csk->sk_callback_lock);
-	tcp->attached = true;
+	WRITE_ONCE(tcp->attached, true);
 	write_unlock_bh(&csk->sk_callback_lock);
 	ferry_set_state(tcp->sk, FERRY_REMOTE);
 	/* The stamps, which are for a connection only. */
@@ -317,11 +334,13 @@ static struct socket *ferry_tcp_detach(struct sock *sk)
 /* Give up a connect under way, with @err as its result. */
 static void ferry_tcp_fail(struct sock *sk, int err)
 {
-	struct socket *sock = ferry_tcp_detach(sk);
+	struct socket *sock;
 
+	/* Before the state that ends the wait for it. */
+	WRITE_ONCE(sk->sk_err, err);
+	sock = ferry_tcp_detach(sk);
 	sock_no_linger(sock->sk);
 	sock_release(sock);
-	WRITE_ONCE(sk->sk_err, err);
 }
 
 /**
@@ -348,8 +367,9 @@ static int ferry_tcp_hello(struct ferry_tcp *tcp)
 	int sent;
 
 	sent = kernel_sendmsg(tcp->sock, &msg, &vec, 1, tcp->len);
-	if (sent < 0)
+	if (sent < 0 && sent != -EAGAIN)
 		return sent == -EPIPE ? -ECONNRESET : sent;
+	/* TCP has no memory. */
 	if (sent != tcp->len)
 		return -ENOBUFS;
 	tcp->sent = true;
@@ -409,6 +429,11 @@ static void ferry_tcp_work(struct work_struct *work)
 	struct sock *sk = tcp->sk;
 	int err;
 
+	/* A worker is not for waiting while a call on the socket waits for its user. */
+	if (sock_owned_by_user_nocheck(sk)) {
+		ferry_tcp_wait(tcp, 1);
+		goto out;
+	}
 	lock_sock(sk);
 	/* Given up meanwhile, or done by an earlier one. */
 	if (!tcp->sock || tcp->attached) {
@@ -416,9 +441,12 @@ static void ferry_tcp_work(struct work_struct *work)
 		goto out;
 	}
 	err = ferry_tcp_step(tcp);
+	/* One that came while this was under way, see ferry_tcp_connect(). */
+	if (!err && rcu_access_pointer(sk->sk_filter))
+		err = -EOPNOTSUPP;
 	if (err == -EAGAIN) {
 		if (tcp->sent)
-			ferry_tcp_wait(tcp);
+			ferry_tcp_wait(tcp, tcp->deadline - jiffies);
 	} else if (err) {
 		ferry_tcp_fail(sk, -err);
 	} else {
@@ -465,13 +493,18 @@ static int ferry_tcp_bind(struct sock *sk, struct socket *sock)
 	const struct ferry_addr *own = ferry_own_addr(sk);
 	bool v4 = sock->sk->sk_family == AF_INET;
 	struct sockaddr_storage addr;
-	int len;
+	int on = 1, len, err;
 
 	if (!own || own->sa.sfy_scope != FERRY_SCOPE_NETWORK ||
 	    ferry_node_any(&own->sa))
 		return 0;
 	if (ipv6_addr_v4mapped(ferry_node(&own->sa)) != v4)
 		return -EADDRNOTAVAIL;
+	/* The port is chosen by connect, for this peer. */
+	err = sock->ops->setsockopt(sock, SOL_IP, IP_BIND_ADDRESS_NO_PORT,
+				    KERNEL_SOCKPTR(&on), sizeof(on));
+	if (err)
+		return err;
 	len = ferry_tcp_sockaddr(sk, &own->sa, 0, &addr);
 	return kernel_bind(sock, (struct sockaddr_unsized *)&addr, len);
 }
@@ -612,8 +645,11 @@ void ferry_tcp_end(struct sock *sk)
 	struct socket *sock = NULL;
 
 	lock_sock(sk);
-	if (!ferry_tcp_cancel(sk, 0) && ferry_remote(sk))
+	if (!ferry_tcp_cancel(sk, 0) && ferry_remote(sk)) {
+		/* SO_LINGER, set a moment ago. */
+		ferry_carrier_refresh(sk);
 		sock = ferry_tcp_detach(sk);
+	}
 	release_sock(sk);
 	if (!sock)
 		return;
@@ -665,4 +701,23 @@ struct sock *ferry_tcp_get(struct sock *sk)
 	}
 	spin_unlock(&fs->lock);
 	return csk;
+}
+
+/**
+ * ferry_tcp_init() - prepare for connects
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int ferry_tcp_init(void)
+{
+	ferry_connect_wq = alloc_workqueue("ferry_connect", WQ_UNBOUND, 0);
+	return ferry_connect_wq ? 0 : -ENOMEM;
+}
+
+/* ferry_tcp_exit() - no socket is left, but the last work may be */
+void ferry_tcp_exit(void)
+{
+	destroy_workqueue(ferry_connect_wq);
+	/* Nor does TCP call any more what was its callback a moment ago. */
+	synchronize_net();
 }

@@ -9,6 +9,8 @@
 
 struct ferry_addr;
 
+int ferry_tcp_init(void);
+void ferry_tcp_exit(void);
 int ferry_tcp_connect(struct socket *sock, const struct sockaddr_ferry *sa,
 		      int len);
 bool ferry_tcp_cancel(struct sock *sk, int err);

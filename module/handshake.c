@@ -39,7 +39,7 @@
 /* How many are met in one go. */
 #define FERRY_GATE_BATCH	64
 
-struct workqueue_struct *ferry_wq;
+static struct workqueue_struct *ferry_wq;
 
 /**
  * struct ferry_gate - a door
@@ -55,7 +55,7 @@ struct ferry_gate {
 	struct net		*net;
 	struct socket		*sock;
 	void			(*data_ready)(struct sock *csk);
-	struct work_struct	work;
+	struct delayed_work	work;
 	spinlock_t		lock; /* the rest */
 	struct list_head	half_open;
 	unsigned int		count;
@@ -140,7 +140,7 @@ int ferry_answer_result(const struct ferry_answer *answer)
 	}
 }
 
-/* A few bytes, which a new connection takes at once. */
+/* A few bytes, which a new connection takes at once, if TCP has memory. */
 static void ferry_answer_send(struct socket *sock, enum ferry_status status)
 {
 	struct ferry_answer answer = {
@@ -151,8 +151,9 @@ static void ferry_answer_send(struct socket *sock, enum ferry_status status)
 	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
 	struct kvec vec = { .iov_base = &answer, .iov_len = sizeof(answer) };
 
-	/* If it fails the connection has, as the other end will see. */
-	kernel_sendmsg(sock, &msg, &vec, 1, sizeof(answer));
+	/* What follows is no answer: end it for both. */
+	if (kernel_sendmsg(sock, &msg, &vec, 1, sizeof(answer)) != sizeof(answer))
+		kernel_sock_shutdown(sock, SHUT_RDWR);
 }
 
 /* How many bytes the hello is known to have. */
@@ -524,16 +525,20 @@ static void ferry_handshake_begin(struct ferry_gate *gate, struct socket *sock)
 
 static void ferry_gate_work(struct work_struct *work)
 {
-	struct ferry_gate *gate = container_of(work, struct ferry_gate, work);
+	struct ferry_gate *gate =
+		container_of(to_delayed_work(work), struct ferry_gate, work);
 	struct socket *sock;
 	unsigned int i;
+	int err = 0;
 
-	for (i = 0; i < FERRY_GATE_BATCH; i++) {
-		if (kernel_accept(gate->sock, &sock, O_NONBLOCK))
-			return;
-		ferry_handshake_begin(gate, sock);
+	for (i = 0; i < FERRY_GATE_BATCH && !err; i++) {
+		err = kernel_accept(gate->sock, &sock, O_NONBLOCK);
+		if (!err)
+			ferry_handshake_begin(gate, sock);
 	}
-	queue_work(ferry_wq, &gate->work);
+	/* Without memory or a file they stay there: a little later. */
+	if (err != -EAGAIN && err != -EINVAL)
+		queue_delayed_work(ferry_wq, &gate->work, err ? HZ / 10 : 0);
 }
 
 /* A connection has come. What comes from the listener has its function, not its data. */
@@ -544,7 +549,7 @@ static void ferry_gate_data_ready(struct sock *csk)
 	read_lock_bh(&csk->sk_callback_lock);
 	gate = csk->sk_state == TCP_LISTEN ? csk->sk_user_data : NULL;
 	if (gate)
-		queue_work(ferry_wq, &gate->work);
+		queue_delayed_work(ferry_wq, &gate->work, 0);
 	read_unlock_bh(&csk->sk_callback_lock);
 }
 
@@ -600,7 +605,7 @@ int ferry_gate_open(struct net *net, u16 port, struct ferry_gate **to)
 	if (!gate)
 		return -ENOMEM;
 	gate->net = net;
-	INIT_WORK(&gate->work, ferry_gate_work);
+	INIT_DELAYED_WORK(&gate->work, ferry_gate_work);
 	spin_lock_init(&gate->lock);
 	INIT_LIST_HEAD(&gate->half_open);
 
@@ -619,7 +624,7 @@ int ferry_gate_open(struct net *net, u16 port, struct ferry_gate **to)
 	csk->sk_user_data = gate;
 	write_unlock_bh(&csk->sk_callback_lock);
 	/* Who came before. */
-	queue_work(ferry_wq, &gate->work);
+	queue_delayed_work(ferry_wq, &gate->work, 0);
 	*to = gate;
 	return 0;
 }
@@ -644,7 +649,7 @@ void ferry_gate_close(struct ferry_gate *gate)
 	csk->sk_data_ready = gate->data_ready;
 	csk->sk_user_data = NULL;
 	write_unlock_bh(&csk->sk_callback_lock);
-	cancel_work_sync(&gate->work);
+	cancel_delayed_work_sync(&gate->work);
 	sock_release(gate->sock);
 
 	spin_lock(&gate->lock);

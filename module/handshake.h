@@ -77,8 +77,6 @@ enum ferry_status {
 	FERRY_STATUS_FULL	= 5,
 };
 
-extern struct workqueue_struct *ferry_wq;
-
 size_t ferry_hello_make(struct ferry_hello *hello, const struct ferry_addr *from,
 			const char *to, u8 to_len);
 int ferry_answer_result(const struct ferry_answer *answer);

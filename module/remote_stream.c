@@ -268,6 +268,15 @@ int ferry_remote_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t 
 	return ret;
 }
 
+/*
+ * What ended the connection, once, or what the network has told of it; but not after
+ * its end in good order, as TCP.
+ */
+static int ferry_remote_ended(struct sock *sk, const struct socket *carrier, int ret)
+{
+	return ret || !sock_flag(carrier->sk, SOCK_DONE) ? sock_error(sk) : 0;
+}
+
 /* Who sent it is nobody known here. */
 static void ferry_remote_creds(struct socket *sock, struct msghdr *msg, int flags)
 {
@@ -305,9 +314,8 @@ int ferry_remote_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t 
 	ret = ferry_carrier_ops(carrier)->recvmsg(carrier, msg, len, flags);
 	if (unlikely(flags & MSG_ERRQUEUE))
 		return ret;
-	if (unlikely(!ret && len)) {
-		/* The end, or what ended the connection, once. */
-		err = sock_error(sk);
+	if (unlikely((!ret && len) || ret == -EAGAIN)) {
+		err = ferry_remote_ended(sk, carrier, ret);
 		if (err)
 			ret = err;
 	}
@@ -347,8 +355,8 @@ ssize_t ferry_remote_splice_read(struct socket *sock, loff_t *ppos,
 	ferry_carrier_refresh(sk);
 	carrier = ferry_carrier(sock);
 	ret = ferry_carrier_ops(carrier)->splice_read(carrier, ppos, pipe, len, flags);
-	if (unlikely(!ret && len)) {
-		err = sock_error(sk);
+	if (unlikely((!ret && len) || ret == -EAGAIN)) {
+		err = ferry_remote_ended(sk, carrier, ret);
 		if (err)
 			ret = err;
 	}

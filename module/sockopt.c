@@ -134,7 +134,8 @@ static int ferry_set_socket(struct socket *sock, int optname, sockptr_t optval,
 	case SO_ATTACH_FILTER:
 	case SO_ATTACH_BPF:
 		/* TCP's bytes are no messages that a filter could see. */
-		if (ferry_remote(sock->sk))
+		if (ferry_remote(sock->sk) ||
+		    ferry_state(sock->sk) == FERRY_REMOTE_CONNECTING)
 			return -EOPNOTSUPP;
 		break;
 	case SO_PASSCRED:

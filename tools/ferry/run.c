@@ -24,9 +24,9 @@ static const char library[] = "libferry-preload.so";
 static const char help[] =
 "usage: ferry run [OPTIONS] [--] PROGRAM [ARGUMENT...]\n"
 "\n"
-"Runs a program that knows nothing of AF_FERRY: its AF_UNIX sockets, and those of\n"
-"the programs that it runs, are AF_FERRY sockets. What is different then, and which\n"
-"programs it cannot reach, is told in ferry(1).\n"
+"Runs a program that knows nothing of AF_FERRY: its AF_UNIX sockets, and those\n"
+"of the programs that it runs, are AF_FERRY sockets. What is different then, and\n"
+"which programs it cannot reach, is told in ferry(1).\n"
 "\n"
 "  -m, --map PATH=ADDR   the path, or @ and an abstract name, means this address\n"
 "                        of AF_FERRY; can be given again\n";
