@@ -103,7 +103,8 @@ install_servers() {
 	if [ ! -e "$policy" ]; then
 		own=$(mktemp)
 		printf '#!/bin/sh\nexit 101\n' >"$own"
-		as_root install -m 755 "$own" "$policy"
+		chmod 755 "$own"
+		as_root cp "$own" "$policy"
 	fi
 	(install "$@") || status=$?
 	[ -z "$own" ] || as_root rm -f "$policy" "$own"
