@@ -29,6 +29,7 @@
 #include "compat.h"
 #include "ferry.h"
 #include "packet.h"
+#include "poll.h"
 #include "remote_dgram.h"
 #include "timestamp.h"
 
@@ -201,7 +202,7 @@ static void ferry_udp_write_space(struct sock *carrier)
 	if (udp) {
 		udp->write_space(carrier);
 		if (sock_writeable(carrier))
-			udp->sk->sk_write_space(udp->sk);
+			ferry_wake_space(udp->sk);
 	}
 	rcu_read_unlock();
 }

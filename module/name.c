@@ -651,6 +651,9 @@ struct sock *ferry_name_find(struct sock *sk, const struct sockaddr_ferry *sa,
 	return other;
 }
 
+/* How many sockets of a name are looked at, in softirq, for whom a message is. */
+#define FERRY_REMOTE_LOOK	256
+
 /* May what came from another host be given to the socket? */
 static bool ferry_name_serves_remote(const struct sock *to,
 				     const struct ferry_arrival *at)
@@ -673,9 +676,12 @@ static bool ferry_name_serves_remote(const struct sock *to,
 static struct sock *ferry_name_pick_remote(const struct ferry_name *name,
 					   const struct ferry_arrival *at)
 {
+	unsigned int left = FERRY_REMOTE_LOOK;
 	struct sock *to, *member;
 
 	hlist_for_each_entry_rcu(to, &name->servers, sk_node) {
+		if (!left--)
+			break;
 		if (!ferry_name_serves_remote(to, at))
 			continue;
 		if (!rcu_access_pointer(to->sk_reuseport_cb))
@@ -722,6 +728,8 @@ struct sock *ferry_name_find_remote(struct net *net,
 	for (i = 0; !to && i < ARRAY_SIZE(types); i++) {
 		struct ferry_arrival other = *at;
 
+		if (types[i] == at->type)
+			continue;
 		other.type = types[i];
 		name = ferry_name_lookup(fn, other.type, at->name, at->len);
 		if (name && ferry_name_pick_remote(name, &other))
@@ -736,16 +744,17 @@ struct sock *ferry_name_find_remote(struct net *net,
  * came from another host
  * @net: namespace
  * @at: what came
- * @fn: function, called under RCU; must not sleep
+ * @fn: function, called under RCU; must not sleep; false to end
  * @arg: its second argument
  *
  * Context: any but hard interrupts.
  * Return: 0, -ECONNREFUSED (the name is not bound) or -EACCES (its mode).
  */
 int ferry_name_for_each_remote(struct net *net, const struct ferry_arrival *at,
-			       void (*fn)(struct sock *to, void *arg),
+			       bool (*fn)(struct sock *to, void *arg),
 			       void *arg)
 {
+	unsigned int left = FERRY_REMOTE_LOOK;
 	struct ferry_name *name;
 	int err = -ECONNREFUSED;
 	struct sock *to;
@@ -756,9 +765,12 @@ int ferry_name_for_each_remote(struct net *net, const struct ferry_arrival *at,
 		err = -EACCES;
 	} else if (name) {
 		err = 0;
-		hlist_for_each_entry_rcu(to, &name->servers, sk_node)
-			if (ferry_name_serves_remote(to, at))
-				fn(to, arg);
+		hlist_for_each_entry_rcu(to, &name->servers, sk_node) {
+			if (!left--)
+				break;
+			if (ferry_name_serves_remote(to, at) && !fn(to, arg))
+				break;
+		}
 	}
 	rcu_read_unlock();
 	return err;

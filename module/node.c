@@ -4,6 +4,7 @@
  * mapped into one; all zero, in either form, is this host.
  */
 #include <linux/inetdevice.h>
+#include <linux/ipv6.h>
 #include <linux/rtnetlink.h>
 #include <net/addrconf.h>
 #include <net/route.h>
@@ -28,7 +29,8 @@ static int ferry_node_kind6(struct net *net, const struct in6_addr *node)
 {
 	if (ipv6_addr_is_multicast(node))
 		return FERRY_NODE_LINK;
-	return IS_ENABLED(CONFIG_IPV6) && ipv6_chk_addr(net, node, NULL, 0) ?
+	/* With ipv6.disable=1 there are not even the lists to look at. */
+	return ipv6_mod_enabled() && ipv6_chk_addr(net, node, NULL, 0) ?
 	       FERRY_NODE_HERE : FERRY_NODE_REMOTE;
 }
 

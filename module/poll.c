@@ -122,6 +122,18 @@ void ferry_wake_writer(struct sock *sk, struct sock *peer)
 }
 
 /**
+ * ferry_wake_space() - the network has taken what a carrier had to send
+ * @sk: sender
+ *
+ * Its own memory has nothing to do with that, so there is nothing to ask.
+ */
+void ferry_wake_space(struct sock *sk)
+{
+	ferry_wake(sk, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND, SOCK_WAKE_SPACE,
+		   POLL_OUT);
+}
+
+/**
  * ferry_ask_space() - @sk is about to wait for room
  * @sk: sender
  * @peer: receiver, or NULL as for ferry_writable()
@@ -291,12 +303,13 @@ static struct sock *ferry_dgram_awaited(struct sock *sk)
 
 static bool ferry_dgram_writable(struct sock *sk)
 {
-	struct sock *to = ferry_dgram_awaited(sk);
 	u32 need = READ_ONCE(ferry_sk(sk)->refused);
+	struct sock *to;
 	bool writable;
 
 	if (!ferry_udp_writable(sk))
 		return false;
+	to = ferry_dgram_awaited(sk);
 	if (!to)
 		return !ferry_ask_space(sk, NULL, need);
 

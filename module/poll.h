@@ -14,6 +14,7 @@ void ferry_wake_reader(struct sock *sk);
 void ferry_wake_next(struct sock *sk);
 void ferry_wake_stream(struct sock *sk, struct sock *peer);
 void ferry_wake_writer(struct sock *sk, struct sock *peer);
+void ferry_wake_space(struct sock *sk);
 void ferry_wake_state(struct sock *sk, int band);
 void ferry_relay_start(struct sock *sk, struct sock *to);
 void ferry_relay_stop(struct sock *sk);

@@ -850,6 +850,7 @@ static int ferry_dgram_send(struct sock *sk, struct msghdr *msg, size_t len,
 	long timeo;
 	int err;
 
+again:
 	to = ferry_peer_get(sk);
 	if (!to)
 		return -EDESTADDRREQ;
@@ -857,6 +858,12 @@ static int ferry_dgram_send(struct sock *sk, struct msghdr *msg, size_t len,
 		err = ferry_remote_send(sk, msg, len, from);
 		if (err != -ENOTCONN)
 			goto out;
+		/* Unless it really is its own it has got another peer meanwhile. */
+		if (READ_ONCE(ferry_sk(sk)->peer) != sk ||
+		    rcu_access_pointer(ferry_sk(sk)->remote)) {
+			sock_put(to);
+			goto again;
+		}
 	}
 	err = -ENETUNREACH;
 	if (ferry_bound_elsewhere(sk))
@@ -932,11 +939,13 @@ size_t ferry_record_next_len(struct sock *sk)
 	struct ferry_sock *fs = ferry_sk(sk);
 	size_t len = 0;
 
+	if (unlikely(ferry_remote_waits(sk)) && ferry_remote_turn(sk, MSG_PEEK))
+		return ferry_remote_queued(sk, NULL);
 	spin_lock(&fs->lock);
 	if (fs->head)
 		len = ferry_record_len(fs->head, NULL);
 	spin_unlock(&fs->lock);
-	return len ? len : ferry_remote_queued(sk, NULL);
+	return len;
 }
 
 /**
@@ -1058,6 +1067,7 @@ int ferry_record_set_peek_off(struct sock *sk, int val)
 	for (buf = fs->head; buf; buf = buf->next)
 		buf->peeked = 0;
 	spin_unlock(&fs->lock);
+	ferry_remote_peek_anew(sk);
 	return 0;
 }
 
@@ -1314,7 +1324,7 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 	struct sock *sk = sock->sk, *peer = NULL;
 	struct ferry_sock *fs = ferry_sk(sk);
 	struct ferry_view view __uninitialized;
-	bool slept = false;
+	bool slept = false, passed;
 	long timeo;
 	size_t n;
 	int err;
@@ -1342,9 +1352,12 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 	}
 
 	for (;;) {
+		passed = false;
 		view.last = READ_ONCE(sk->sk_receive_queue.prev);
 		if (unlikely(view.last != &sk->sk_receive_queue)) {
-			err = ferry_remote_recvmsg(sock, msg, size, flags);
+			passed = !ferry_remote_turn(sk, flags);
+			err = passed ? -EAGAIN :
+				       ferry_remote_recvmsg(sock, msg, size, flags);
 			if (err != -EAGAIN) {
 				ferry_record_write_space(sk, NULL);
 				if (slept)
@@ -1357,9 +1370,14 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 				view.last = &sk->sk_receive_queue;
 		}
 		if (unlikely(flags & MSG_PEEK)) {
-			if (ferry_record_peek(fs, size, flags, &view))
+			if (ferry_record_peek(fs, size, flags, &view)) {
+				ferry_remote_local_next(sk, true);
 				return ferry_record_peekmsg(sock, peer, msg,
 							    size, flags, &view);
+			}
+			/* Another has read that which came first. */
+			if (unlikely(passed) && !READ_ONCE(fs->head))
+				continue;
 		} else {
 			if (likely(ferry_record_unlink(fs, &view)))
 				break;

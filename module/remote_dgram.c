@@ -109,14 +109,15 @@ static int ferry_remote_pass(struct sock *sk, struct msghdr *msg, void *packet,
 	return err < 0 ? err : 0;
 }
 
-/* Send a datagram to an address; @sa is that of the connected peer if @connected. */
+/*
+ * Send a datagram to an address, that of the connected peer too: which one the carrier
+ * is connected to another thread may be changing.
+ */
 static int ferry_remote_xmit(struct sock *sk, struct msghdr *msg, size_t len,
 			     const struct ferry_sender *from,
-			     const struct sockaddr_ferry *sa, int sa_len,
-			     bool connected)
+			     const struct sockaddr_ferry *sa, int sa_len)
 {
 	const struct ferry_addr *own = ferry_own_addr(sk);
-	u16 port = ferry_port(sock_net(sk));
 	struct sockaddr_storage addr;
 	struct msghdr out = {};
 	struct sock *carrier;
@@ -140,14 +141,11 @@ static int ferry_remote_xmit(struct sock *sk, struct msghdr *msg, size_t len,
 	}
 	ferry_carrier_refresh(sk);
 	carrier = ferry_sk(sk)->carrier->sk;
-	/* Where the peer's port has changed since, or another is meant. */
-	if (!connected || READ_ONCE(inet_sk(carrier)->inet_dport) != htons(port)) {
-		err = ferry_udp_addr(carrier, ferry_node(sa), port, &addr);
-		if (err < 0)
-			return err;
-		out.msg_name = &addr;
-		out.msg_namelen = err;
-	}
+	err = ferry_udp_addr(carrier, ferry_node(sa), ferry_port(sock_net(sk)), &addr);
+	if (err < 0)
+		return err;
+	out.msg_name = &addr;
+	out.msg_namelen = err;
 
 	packet = kvmalloc(FERRY_PACKET_HDR_MAX + len, sk->sk_allocation);
 	if (!packet)
@@ -196,7 +194,7 @@ int ferry_remote_sendto(struct sock *sk, struct msghdr *msg, size_t len,
 	err = ferry_remote_reach(sk, ferry_node(sa), kind);
 	if (err)
 		return err;
-	return ferry_remote_xmit(sk, msg, len, from, sa, msg->msg_namelen, false);
+	return ferry_remote_xmit(sk, msg, len, from, sa, msg->msg_namelen);
 }
 
 /**
@@ -251,7 +249,7 @@ int ferry_remote_send(struct sock *sk, struct msghdr *msg, size_t len,
 				 ferry_node_kind(sock_net(sk), &sa));
 	if (err)
 		return err;
-	return ferry_remote_xmit(sk, msg, len, from, &sa, sa_len, true);
+	return ferry_remote_xmit(sk, msg, len, from, &sa, sa_len);
 }
 
 /**
@@ -382,7 +380,8 @@ struct ferry_link {
 	unsigned int	left;
 };
 
-static void ferry_link_queue(struct sock *to, void *arg)
+/* False when no more get it. */
+static bool ferry_link_queue(struct sock *to, void *arg)
 {
 	struct ferry_link *link = arg;
 	struct sk_buff *skb = NULL;
@@ -393,10 +392,11 @@ static void ferry_link_queue(struct sock *to, void *arg)
 	}
 	if (skb) {
 		ferry_remote_queue(to, skb);
-		return;
+		return true;
 	}
 	ferry_count(sock_net(to), FERRY_STAT_UDP_DROPPED);
 	ferry_dropped(to, "broadcast");
+	return link->left;
 }
 
 /* Why nobody gets a message, as a counter. */
@@ -417,6 +417,18 @@ static void ferry_remote_deliver_link(struct net *net, struct sk_buff *skb,
 	consume_skb(skb);
 }
 
+/*
+ * Can an address be that of another host? What IPv6 itself brings with an IPv4 address
+ * mapped into one, or with none, would be taken for somebody else's.
+ */
+static bool ferry_remote_source_ok(const struct sk_buff *skb,
+				   const struct in6_addr *src)
+{
+	if (skb->protocol == htons(ETH_P_IPV6))
+		return !ipv6_addr_any(src) && !ipv6_addr_v4mapped(src);
+	return src->s6_addr32[3];
+}
+
 /**
  * ferry_remote_rcv() - a datagram has arrived
  * @net: namespace
@@ -434,12 +446,12 @@ void ferry_remote_rcv(struct net *net, struct sk_buff *skb)
 	struct sock *to;
 
 	packet = ferry_packet_parse(skb, sizeof(struct udphdr));
-	if (unlikely(!packet)) {
+	ferry_udp_nodes(skb, &src, &dst);
+	if (unlikely(!packet || !ferry_remote_source_ok(skb, &src))) {
 		ferry_count(net, FERRY_STAT_UDP_MALFORMED);
 		kfree_skb(skb);
 		return;
 	}
-	ferry_udp_nodes(skb, &src, &dst);
 	at.type = SOCK_DGRAM;
 	at.src = packet->names;
 	at.src_len = packet->src_len;
@@ -481,13 +493,19 @@ static int ferry_remote_sender(const struct sk_buff *skb, struct sockaddr_ferry 
 	return FERRY_ADDR_LEN(packet->src_len);
 }
 
-/*
- * Is it the turn of what came from other hosts, when there is something of this host
- * too? A peek shows what the next read takes. With SO_PEEK_OFF, whose offset is one for
- * both, they come last.
+/**
+ * ferry_remote_turn() - is it the turn of what came from other hosts?
+ * @sk: datagram socket
+ * @flags: of the call
+ *
+ * A peek shows what the next read takes. With SO_PEEK_OFF, whose offset is one for
+ * both, what is of this host comes first.
+ *
+ * Return: true if so, or if there is nothing of this host.
  */
-static bool ferry_remote_turn(struct ferry_sock *fs, int flags)
+bool ferry_remote_turn(struct sock *sk, int flags)
 {
+	struct ferry_sock *fs = ferry_sk(sk);
 	bool local;
 
 	if (!READ_ONCE(fs->head))
@@ -528,8 +546,8 @@ static void ferry_remote_describe(struct socket *sock, struct msghdr *msg,
  * @flags: of the call
  *
  * Context: process, may sleep, but does not wait.
- * Return: bytes received (with MSG_TRUNC the message's), -EAGAIN when there is none or
- * one of this host comes first, or an error.
+ * Return: bytes received (with MSG_TRUNC the message's), -EAGAIN when there is none, or
+ * an error.
  */
 int ferry_remote_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 			 int flags)
@@ -540,9 +558,8 @@ int ferry_remote_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 	size_t left, n;
 	int off, err;
 
-	if (!ferry_remote_turn(ferry_sk(sk), flags))
-		return -EAGAIN;
-	off = max(sk_peek_offset(sk, flags), 0);
+	/* Without SO_PEEK_OFF it is negative, which shows the first one each time. */
+	off = sk_peek_offset(sk, flags);
 	skb = __skb_recv_datagram(sk, &sk->sk_receive_queue,
 				  (flags & MSG_PEEK) | MSG_DONTWAIT, &off, &err);
 	if (!skb)
@@ -563,13 +580,32 @@ int ferry_remote_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 	}
 	if (n < left || off)
 		msg->msg_flags |= MSG_TRUNC;
-	if (peek)
+	if (peek) {
 		sk_peek_offset_fwd(sk, n);
-	else
+		ferry_remote_local_next(sk, false);
+	} else {
 		sk_peek_offset_bwd(sk, skb->len);
+	}
 	ferry_remote_describe(sock, msg, skb, flags);
 	consume_skb(skb);
 	return flags & MSG_TRUNC ? left : n;
+}
+
+/**
+ * ferry_remote_peek_anew() - messages without bytes have not been shown yet
+ * @sk: socket whose SO_PEEK_OFF was set
+ */
+void ferry_remote_peek_anew(struct sock *sk)
+{
+	struct sk_buff *skb;
+
+	if (likely(!ferry_remote_waits(sk)))
+		return;
+	spin_lock_bh(&sk->sk_receive_queue.lock);
+	skb_queue_walk(&sk->sk_receive_queue, skb)
+		if (skb->peeked)
+			skb->peeked = 0;
+	spin_unlock_bh(&sk->sk_receive_queue.lock);
 }
 
 /**

@@ -213,6 +213,48 @@ TEST_F(remote_dgram, local_and_remote_take_turns)
 	ft_close(&near);
 }
 
+/* What a peek has shown is what the next read takes, whatever has come meanwhile. */
+TEST_F(remote_dgram, a_peek_settles_whose_turn_it_is)
+{
+	int near = net_socket(&self->net, 1, AF_FERRY, SOCK_DGRAM), n;
+	struct ft_addr here;
+	char buf[8];
+
+	net_addr(&here, NULL, "server");
+	/* From here, then the same from there. */
+	ASSERT_EQ(2, say(near, &here, "ll"));
+	EXPECT_EQ(2, recv(self->rx, buf, sizeof(buf), MSG_PEEK));
+	ASSERT_EQ(1, say(self->tx, &self->server, "r"));
+	ASSERT_TRUE(net_stat_wait(&self->net, 1, "udp_received", 1));
+	ASSERT_EQ(0, ioctl(self->rx, SIOCINQ, &n));
+	EXPECT_EQ(2, n);
+	EXPECT_TRUE(hears(self->rx, "ll"));
+	EXPECT_EQ(1, recv(self->rx, buf, sizeof(buf), MSG_PEEK));
+	ASSERT_EQ(2, say(near, &here, "ll"));
+	ASSERT_EQ(0, ioctl(self->rx, SIOCINQ, &n));
+	EXPECT_EQ(1, n);
+	EXPECT_TRUE(hears(self->rx, "r"));
+	EXPECT_TRUE(hears(self->rx, "ll"));
+	ft_close(&near);
+}
+
+TEST_F(remote_dgram, a_peek_shows_a_message_without_bytes_again)
+{
+	char buf[8];
+
+	ASSERT_EQ(0, sendto(self->tx, "", 0, 0, &self->server.sa, self->server.len));
+	ASSERT_EQ(1, say(self->tx, &self->server, "x"));
+	ASSERT_TRUE(net_stat_wait(&self->net, 1, "udp_received", 2));
+	EXPECT_EQ(0, recv(self->rx, buf, sizeof(buf), MSG_PEEK));
+	EXPECT_EQ(0, recv(self->rx, buf, sizeof(buf), MSG_PEEK));
+	/* With SO_PEEK_OFF once, until that is set anew. */
+	ASSERT_EQ(0, ft_setint(self->rx, SO_PEEK_OFF, 0));
+	EXPECT_EQ(0, recv(self->rx, buf, sizeof(buf), MSG_PEEK));
+	EXPECT_EQ(1, recv(self->rx, buf, sizeof(buf), MSG_PEEK));
+	EXPECT_EQ(0, recv(self->rx, buf, sizeof(buf), 0));
+	EXPECT_EQ(1, recv(self->rx, buf, sizeof(buf), 0));
+}
+
 TEST_F(remote_dgram, messages_up_to_65000_bytes)
 {
 	static char out[65001], in[65001];
