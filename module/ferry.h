@@ -192,9 +192,11 @@ struct ferry_sock {
 				struct ferry_addr	*far_addr;
 			};
 			struct socket		*carrier;
-			struct ferry_remote __rcu *remote;
 			u8			cut_off;
 			u8			local_next;
+			/* Here is @zerocopy_calls. */
+			u32			: 32;
+			struct ferry_remote __rcu *remote;
 		};
 	};
 
@@ -238,6 +240,12 @@ struct ferry_sock {
 	u32			refused;
 	atomic_t		rights_queued;
 };
+
+/* A datagram socket has both, and no urgent byte. */
+static_assert(offsetof(struct ferry_sock, remote) >=
+	      offsetofend(struct ferry_sock, zerocopy_calls));
+static_assert(offsetofend(struct ferry_sock, local_next) <=
+	      offsetof(struct ferry_sock, zerocopy_calls));
 
 /*
  * Each side writes to one cache line, as long as the kernel's locks do not look

@@ -249,7 +249,9 @@ int ferry_remote_send(struct sock *sk, struct msghdr *msg, size_t len,
 				 ferry_node_kind(sock_net(sk), &sa));
 	if (err)
 		return err;
-	return ferry_remote_xmit(sk, msg, len, from, &sa, sa_len);
+	err = ferry_remote_xmit(sk, msg, len, from, &sa, sa_len);
+	/* Not for the reason that the caller would take it for. */
+	return err == -ENOTCONN ? -EPERM : err;
 }
 
 /**

@@ -129,6 +129,8 @@ F07_node()
 	    });
 	  });
 	});
+	// What went over a connection is counted as long as that is there.
+	server.keepAliveTimeout = 0;
 	END
 	inside node program.js > said &
 	waits $! test -s said
