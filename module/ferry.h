@@ -93,6 +93,7 @@ struct ferry_vertex;
  *	before the state is FERRY_REMOTE, released with the socket
  * @remote: DGRAM, there too: the peer on another host, or NULL; @peer is this socket
  *	itself then. Written under lock_sock(), read under RCU
+ * @zerocopy_pad: DGRAM, there too: the place of @zerocopy_calls
  * @local_next: DGRAM, there too: of what waits the next to be read is of this host
  * @cut_off: DGRAM, there too: it lost a broadcast, was told, and got none since;
  *	guarded by @lock
@@ -194,8 +195,7 @@ struct ferry_sock {
 			struct socket		*carrier;
 			u8			cut_off;
 			u8			local_next;
-			/* Here is @zerocopy_calls. */
-			u32			: 32;
+			u32			zerocopy_pad;
 			struct ferry_remote __rcu *remote;
 		};
 	};

@@ -740,7 +740,7 @@ struct sock *ferry_name_find_remote(struct net *net,
 }
 
 /**
- * ferry_name_for_each_remote() - call a function for every socket that takes what
+ * ferry_name_each_remote() - call a function for every socket that takes what
  * came from another host
  * @net: namespace
  * @at: what came
@@ -750,7 +750,7 @@ struct sock *ferry_name_find_remote(struct net *net,
  * Context: any but hard interrupts.
  * Return: 0, -ECONNREFUSED (the name is not bound) or -EACCES (its mode).
  */
-int ferry_name_for_each_remote(struct net *net, const struct ferry_arrival *at,
+int ferry_name_each_remote(struct net *net, const struct ferry_arrival *at,
 			       bool (*fn)(struct sock *to, void *arg),
 			       void *arg)
 {

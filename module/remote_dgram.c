@@ -413,7 +413,7 @@ static void ferry_remote_deliver_link(struct net *net, struct sk_buff *skb,
 	struct ferry_link link = { .skb = skb, .left = FERRY_LINK_RECEIVERS };
 	int err;
 
-	err = ferry_name_for_each_remote(net, at, ferry_link_queue, &link);
+	err = ferry_name_each_remote(net, at, ferry_link_queue, &link);
 	if (err)
 		ferry_count(net, ferry_remote_reason(err));
 	consume_skb(skb);
