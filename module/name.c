@@ -751,8 +751,8 @@ struct sock *ferry_name_find_remote(struct net *net,
  * Return: 0, -ECONNREFUSED (the name is not bound) or -EACCES (its mode).
  */
 int ferry_name_each_remote(struct net *net, const struct ferry_arrival *at,
-			       bool (*fn)(struct sock *to, void *arg),
-			       void *arg)
+			   bool (*fn)(struct sock *to, void *arg),
+			   void *arg)
 {
 	unsigned int left = FERRY_REMOTE_LOOK;
 	struct ferry_name *name;

@@ -85,7 +85,7 @@ struct ferry_arrival {
 struct sock *ferry_name_find_remote(struct net *net,
 				    const struct ferry_arrival *at);
 int ferry_name_each_remote(struct net *net, const struct ferry_arrival *at,
-			       bool (*fn)(struct sock *to, void *arg), void *arg);
+			   bool (*fn)(struct sock *to, void *arg), void *arg);
 struct sock *ferry_name_find(struct sock *sk, const struct sockaddr_ferry *sa,
 			     int len, const struct ferry_buf *payload);
 int ferry_name_get_mode(struct sock *sk);
