@@ -113,6 +113,8 @@ __poll_t ferry_remote_poll(struct file *file, struct socket *sock,
 		return ferry_stream_ops.poll(file, sock, NULL);
 	}
 
+	/* Who only waits from now on may want SO_KEEPALIVE meanwhile. */
+	ferry_carrier_refresh(sk);
 	carrier = ferry_carrier(sock);
 	mask = ferry_carrier_ops(carrier)->poll(file, carrier, NULL);
 	/* Last: it is moved there before what ends the connection is told. */
