@@ -228,7 +228,7 @@ static struct sock *ferry_hello_find(struct ferry_handshake *hs,
 							       SOCK_SEQPACKET,
 		.node = here,
 		.dif = READ_ONCE(csk->sk_rx_dst_ifindex),
-		.hash = ipv6_addr_hash(there) ^ csk->sk_dport,
+		.hash = ipv6_addr_hash(there) ^ ntohs(csk->sk_dport),
 	};
 	struct sock *listener = ferry_name_find_remote(hs->net, &at);
 
