@@ -66,6 +66,11 @@ says_nothing_is_there()
 ! grep -q '^ferry ' /proc/modules || die "the module is there already"
 ! works 2> /dev/null || die "loaded from where?"
 says_nothing_is_there
+# What the module stands on is the kernel's, and not in the tree.
+depends=$(find "$1$modules" -name 'ferry.ko*' -exec modinfo -F depends {} \;)
+for needed in ${depends//,/ }; do
+	modprobe "$needed"
+done
 mount --bind "$1$modules" "$modules"
 # Kept from being loaded, as a distribution does with families that few use.
 mkdir -p /run/modprobe.d
