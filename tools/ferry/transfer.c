@@ -149,8 +149,9 @@ static uint64_t receive(struct conversation *c, uint64_t count)
 
 	message_init(&m, 0);
 	while ((!count || n < count) && message_receive(c->fd, c->e, &m)) {
-		remember_peer(c, &m.from);
 		output_write(m.data, m.len);
+		/* Who has the answer knows that the question has come through. */
+		remember_peer(c, &m.from);
 		n++;
 	}
 	message_free(&m);
