@@ -33,6 +33,9 @@
 #include "remote_dgram.h"
 #include "timestamp.h"
 
+/* How much of what strangers send is dropped at once; more than a default SO_RCVBUF. */
+#define FERRY_UDP_DRAIN		1024
+
 /**
  * struct ferry_udp - what a carrier knows of its socket, in sk_user_data
  * @rcu: frees it
@@ -321,6 +324,36 @@ void ferry_udp_disconnect(struct sock *sk)
 
 	kernel_connect(ferry_sk(sk)->carrier, (struct sockaddr_unsized *)&addr,
 		       sizeof(addr), 0);
+}
+
+/**
+ * ferry_udp_drain() - drop what others have sent to a carrier, as nobody reads it
+ * @sk: datagram socket with a carrier
+ *
+ * It would take up the room that errors and stamps come in. Those who send faster than
+ * this drops have at most SO_RCVBUF of it.
+ *
+ * Context: process, may sleep.
+ */
+void ferry_udp_drain(struct sock *sk)
+{
+	struct socket *carrier = ferry_sk(sk)->carrier;
+	struct kvec none = {};
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < FERRY_UDP_DRAIN; i++) {
+		struct msghdr msg = { .msg_flags = MSG_DONTWAIT };
+
+		err = kernel_recvmsg(carrier, &msg, &none, 1, 0, MSG_DONTWAIT);
+		if (err >= 0)
+			continue;
+		if (err == -EAGAIN)
+			return;
+		/* An error that its callback was about to move. */
+		WRITE_ONCE(sk->sk_err, -err);
+		sk_error_report(sk);
+	}
 }
 
 /* ferry_udp_writable() - has the carrier of @sk, if there is one, room for more? */

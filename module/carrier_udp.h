@@ -17,8 +17,15 @@ int ferry_udp_addr(const struct sock *sk, const struct in6_addr *node, u16 port,
 		   struct sockaddr_storage *addr);
 int ferry_udp_connect(struct sock *sk, const struct in6_addr *node, u16 port);
 void ferry_udp_disconnect(struct sock *sk);
+void ferry_udp_drain(struct sock *sk);
 bool ferry_udp_writable(const struct sock *sk);
 void ferry_udp_nodes(const struct sk_buff *skb, struct in6_addr *src,
 		     struct in6_addr *dst);
+
+/* ferry_udp_strays() - have others sent something to the carrier? */
+static inline bool ferry_udp_strays(const struct sock *carrier)
+{
+	return !skb_queue_empty_lockless(&carrier->sk_receive_queue);
+}
 
 #endif /* _FERRY_CARRIER_UDP_H */

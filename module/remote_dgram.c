@@ -141,6 +141,8 @@ static int ferry_remote_xmit(struct sock *sk, struct msghdr *msg, size_t len,
 	}
 	ferry_carrier_refresh(sk);
 	carrier = ferry_sk(sk)->carrier->sk;
+	if (unlikely(ferry_udp_strays(carrier)))
+		ferry_udp_drain(sk);
 	err = ferry_udp_addr(carrier, ferry_node(sa), ferry_port(sock_net(sk)), &addr);
 	if (err < 0)
 		return err;

@@ -403,6 +403,33 @@ TEST_F(remote_dgram, an_error_names_where_the_message_went)
 	EXPECT_EQ(0, memcmp(SO_EE_OFFENDER(ee), &self->server.sa, self->server.len));
 }
 
+/* A socket that sends is at a port of UDP, to which strangers may send what they like. */
+TEST_F(remote_dgram, strangers_take_no_room_from_errors)
+{
+	bool v4 = variant->family == AF_INET;
+	struct sockaddr_storage from, here = { .ss_family = variant->family };
+	socklen_t from_len = sizeof(from);
+	char buf[1400] = "";
+	int stranger, one = 1, i;
+
+	ASSERT_EQ(0, net_port(&self->net, 1, 0));
+	stranger = net_socket(&self->net, 1, variant->family, SOCK_DGRAM);
+	((struct sockaddr_in *)&here)->sin_port = htons(NET_PORT);
+	ASSERT_EQ(0, bind(stranger, (void *)&here, sizeof(here)));
+	ASSERT_EQ(1, say(self->tx, &self->server, "x"));
+	ASSERT_EQ(0, setsockopt(self->tx, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+				v4 ? IP_RECVERR : IPV6_RECVERR, &one, sizeof(one)));
+	ASSERT_LT(0, recvfrom(stranger, buf, sizeof(buf), 0, (void *)&from, &from_len));
+	/* More than SO_RCVBUF. */
+	for (i = 0; i < 1000; i++)
+		ASSERT_EQ(sizeof(buf), sendto(stranger, buf, sizeof(buf), 0, (void *)&from,
+					      from_len));
+	close(stranger);
+	EXPECT_EQ(4, say(self->tx, &self->server, "lost"));
+	ASSERT_EQ(POLLERR, ft_poll(self->tx, 0, FT_LONG_MS));
+	EXPECT_EQ(4, recv(self->tx, buf, sizeof(buf), MSG_ERRQUEUE));
+}
+
 /* Whatever lies at the port. */
 TEST_F(remote_dgram, malformed_bytes_are_counted)
 {
