@@ -94,7 +94,7 @@ check_kernel() {
 			"$top/tools/install-test.sh" "$installed" || :
 	fi
 	try "what README.md and the tutorial show works on $release" \
-		"$top/tools/vm/vm" run --kernel "$release" --timeout 300 -- \
+		"$top/tools/vm/vm" run --kernel "$release" --timeout 600 -- \
 		bash -ec 'tools/examples.sh run; tools/demo.sh' || :
 	"$top/tools/vm/vm" run --kernel "$release" --timeout "${FERRY_TIMEOUT:-3000}" \
 		--log "$top/build/check-$release.kernel" -- "$top/selftests/run.sh" "${options[@]}" 2>&1 |
