@@ -11,6 +11,7 @@
 #include "compat-scm.h"
 #include "compat.h"
 #include "inflight.h"
+#include "pidfd.h"
 
 /**
  * struct ferry_sender - who sends a message, and what beside the payload
@@ -70,8 +71,14 @@ void ferry_cmsg_peek(const struct ferry_buf *buf,
 static inline void ferry_cmsg_recv(struct socket *sock, struct msghdr *msg,
 				   struct scm_cookie *scm, int flags)
 {
+	struct pid *pid = NULL;
+
+	if (unlikely(ferry_passpidfd(sock)))
+		pid = get_pid(scm->pid);
 	ferry_scm_recv(sock, msg, scm, flags,
 		       READ_ONCE(ferry_sk(sock->sk)->notrunc));
+	if (unlikely(pid))
+		ferry_pidfd_recv(sock, msg, pid);
 }
 
 /**

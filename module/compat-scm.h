@@ -13,6 +13,14 @@
 #include <net/sock.h>
 
 /*
+ * 6.5 has SO_PASSPIDFD, and 6.7 all that SCM_PIDFD is made by, see pidfd.c. Between
+ * them the option is refused.
+ */
+#if defined(SO_PASSPIDFD) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+#define FERRY_HAS_PASSPIDFD
+#endif
+
+/*
  * 6.16, which has SO_PASSRIGHTS, moved what a receiver wants to know of senders
  * from the flags of its socket to its struct sock. There the core sets it for the
  * families it names only, which this one is not among; getsockopt(2) says
@@ -37,6 +45,12 @@ static inline bool ferry_passsec(const struct socket *sock)
 	return data_race((bool)sock->sk->sk_scm_security);
 }
 
+static inline bool ferry_passpidfd(const struct socket *sock)
+{
+	/* As above. */
+	return data_race((bool)sock->sk->sk_scm_pidfd);
+}
+
 /* SO_PASSCRED; lock_sock() is held, as its byte has other bits. */
 static inline void ferry_set_passcred(struct socket *sock, bool on)
 {
@@ -50,10 +64,38 @@ static inline void ferry_set_passsec(struct socket *sock, bool on)
 	sock_owned_by_me(sock->sk);
 	sock->sk->sk_scm_security = on;
 }
+
+/* SO_PASSPIDFD; likewise. */
+static inline void ferry_set_passpidfd(struct socket *sock, bool on)
+{
+	sock_owned_by_me(sock->sk);
+	sock->sk->sk_scm_pidfd = on;
+}
 #else
+#ifdef FERRY_HAS_PASSPIDFD
+#define FERRY_PASSPIDFD_BIT	BIT(SOCK_PASSPIDFD)
+
+static inline void ferry_set_passpidfd(struct socket *sock, bool on)
+{
+	assign_bit(SOCK_PASSPIDFD, &sock->flags, on);
+}
+#else
+#define FERRY_PASSPIDFD_BIT	0UL
+
+static inline void ferry_set_passpidfd(struct socket *sock, bool on)
+{
+}
+#endif
+
 static inline bool ferry_cmsg_wanted(const struct socket *sock)
 {
-	return READ_ONCE(sock->flags) & (BIT(SOCK_PASSCRED) | BIT(SOCK_PASSSEC));
+	return READ_ONCE(sock->flags) &
+	       (BIT(SOCK_PASSCRED) | BIT(SOCK_PASSSEC) | FERRY_PASSPIDFD_BIT);
+}
+
+static inline bool ferry_passpidfd(const struct socket *sock)
+{
+	return READ_ONCE(sock->flags) & FERRY_PASSPIDFD_BIT;
 }
 
 static inline bool ferry_passcred(const struct socket *sock)

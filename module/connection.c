@@ -867,11 +867,12 @@ int ferry_accept(struct socket *sock, struct socket *newsock, int flags)
 	else
 		sock_graft(child, newsock);
 	/* As AF_UNIX: who asks for credentials asks for all connections. */
-	if (unlikely(ferry_passcred(sock) || ferry_passsec(sock))) {
+	if (unlikely(ferry_cmsg_wanted(sock))) {
 		lock_sock(child);
 		ferry_set_passcred(newsock, ferry_passcred(sock));
 		ferry_set_passsec(newsock, ferry_passsec(sock));
 		ferry_passsec_changed(newsock);
+		ferry_set_passpidfd(newsock, ferry_passpidfd(sock));
 		release_sock(child);
 	}
 	ferry_debug(child, "accept", 0);

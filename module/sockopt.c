@@ -82,6 +82,11 @@ static int ferry_set_family(struct socket *sock, int optname, sockptr_t optval,
 		ferry_set_passsec(sock, val);
 		ferry_passsec_changed(sock);
 		break;
+#ifdef FERRY_HAS_PASSPIDFD
+	case FERRY_PASSPIDFD:
+		ferry_set_passpidfd(sock, val);
+		break;
+#endif
 	default:
 		err = -ENOPROTOOPT;
 	}
@@ -147,9 +152,12 @@ static int ferry_set_socket(struct socket *sock, int optname, sockptr_t optval,
 		if (sock_flag(sock->sk, SOCK_FILTER_LOCKED))
 			return -EPERM;
 		break;
-#ifdef SO_PASSPIDFD
+#ifdef FERRY_HAS_PASSPIDFD
 	case SO_PASSPIDFD:
-		/* Its helper is not exported: better refused than without effect. */
+		return ferry_set_family(sock, FERRY_PASSPIDFD, optval, optlen);
+#elif defined(SO_PASSPIDFD)
+	case SO_PASSPIDFD:
+		/* Better refused than without effect. */
 		return -EOPNOTSUPP;
 #endif
 	}
@@ -260,6 +268,11 @@ int ferry_getsockopt(struct socket *sock, int level, int optname,
 	case FERRY_PASSSEC:
 		v.val = ferry_passsec(sock);
 		break;
+#ifdef FERRY_HAS_PASSPIDFD
+	case FERRY_PASSPIDFD:
+		v.val = ferry_passpidfd(sock);
+		break;
+#endif
 	default:
 		return -ENOPROTOOPT;
 	}

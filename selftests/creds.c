@@ -11,13 +11,11 @@
 #include <sched.h>
 #include <sys/syscall.h>
 
-#ifndef SO_PASSPIDFD
-#define SO_PASSPIDFD	76
-#define SO_PEERPIDFD	77
-#endif
-
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS	59
+#endif
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD	77
 #endif
 
 #define NOBODY		65534
@@ -105,7 +103,7 @@ static bool is_cred(const struct ucred *cred, pid_t pid, uid_t uid, gid_t gid)
 	return false;
 }
 
-/* SO_PASSCRED or SO_PASSSEC as AF_FERRY tells it on every kernel. */
+/* SO_PASSCRED and its like as AF_FERRY tells it on every kernel. */
 static int get_pass(int fd, int option)
 {
 	int value = -1;
@@ -114,7 +112,8 @@ static int get_pass(int fd, int option)
 	if (ft_getint(fd, SO_DOMAIN) != AF_FERRY)
 		return ft_getint(fd, option);
 	if (getsockopt(fd, SOL_FERRY, option == SO_PASSCRED ? FERRY_PASSCRED :
-							      FERRY_PASSSEC,
+				      option == SO_PASSSEC ? FERRY_PASSSEC :
+							     FERRY_PASSPIDFD,
 		       &value, &len))
 		return -1;
 	return value;
@@ -736,15 +735,140 @@ TEST_F(creds, O46_peerpidfd)
 	ft_close(&fd);
 }
 
-TEST_F(creds, O46_passpidfd_is_refused)
+/* Has this kernel SO_PASSPIDFD, for modules too? It is set at @fd then. */
+static bool set_passpidfd(int fd)
 {
-	int err;
+	int err = ft_err(ft_setint(fd, SO_PASSPIDFD, 1));
 
-	if (variant->kind.domain != AF_FERRY)
-		SKIP(return, "AF_UNIX has it");
-	err = ft_err(ft_setint(self->a, SO_PASSPIDFD, 1));
-	/* Kernels that do not know it say so. */
-	EXPECT_TRUE(err == EOPNOTSUPP || err == ENOPROTOOPT);
+	if (err)
+		errno = err;
+	return !err;
+}
+
+#define NEED_PASSPIDFD(_fd) do {						\
+	if (!set_passpidfd(_fd)) {						\
+		EXPECT_EQ(ft_kernel_before(6, 5) ? ENOPROTOOPT : EOPNOTSUPP,	\
+			  errno);						\
+		EXPECT_TRUE(ft_kernel_before(6, 7));				\
+		SKIP(return, "this kernel has no SO_PASSPIDFD");		\
+	}									\
+} while (0)
+
+/* Is @pidfd of a process that waits to be killed? It does no more. */
+static bool kills(int pidfd, struct ft_child *child)
+{
+	bool ok = pidfd >= 0 && !ft_poll(pidfd, POLLIN, 0) &&
+		  !syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+
+	if (!ok)
+		kill(child->pid, SIGKILL);
+	ft_wait_child(child);
+	return ok && ft_poll(pidfd, POLLIN, FT_LONG_MS);
+}
+
+TEST_F(creds, O46_passpidfd)
+{
+	struct ft_child child;
+	struct pass pass;
+	int peeked;
+	char buf[8];
+
+	NEED_PASSPIDFD(self->b);
+	EXPECT_EQ(1, get_pass(self->b, SO_PASSPIDFD));
+	if (!ft_fork(&child)) {
+		if (send(self->a, "x", 1, 0) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	ASSERT_EQ(1, pass_recv(self->b, buf, 8, &pass, MSG_PEEK));
+	EXPECT_EQ(1, pass.pidfds);
+	peeked = pass.pidfd;
+	ASSERT_EQ(1, pass_recv(self->b, buf, 8, &pass, 0));
+	EXPECT_EQ(0, pass.flags & MSG_CTRUNC);
+	EXPECT_EQ(1, pass.creds);
+	EXPECT_EQ(1, pass.pidfds);
+	EXPECT_LE(0, peeked);
+	EXPECT_NE(peeked, pass.pidfd);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(pass.pidfd, F_GETFD));
+	EXPECT_TRUE(kills(pass.pidfd, &child));
+	close(peeked);
+	close(pass.pidfd);
+
+	ASSERT_EQ(0, ft_setint(self->b, SO_PASSPIDFD, 0));
+	ASSERT_EQ(1, send(self->a, "x", 1, 0));
+	ASSERT_EQ(1, pass_recv(self->b, buf, 8, &pass, 0));
+	EXPECT_EQ(0, pass.pidfds);
+}
+
+/* Alone, and with descriptors beside it. */
+TEST_F(creds, O46_passpidfd_and_descriptors)
+{
+	struct pass pass;
+	char buf[8];
+	int fd = 0;
+
+	NEED_PASSPIDFD(self->b);
+	ASSERT_EQ(0, ft_setint(self->b, SO_PASSCRED, 0));
+	ASSERT_EQ(1, pass_send(self->a, "x", 1, &fd, 1, NULL, 0));
+	ASSERT_EQ(1, pass_recv(self->b, buf, 8, &pass, 0));
+	EXPECT_EQ(0, pass.creds);
+	EXPECT_EQ(1, pass.fds);
+	EXPECT_EQ(1, pass.pidfds);
+	EXPECT_LE(0, pass.pidfd);
+	close(pass.pidfd);
+	pass_close(&pass);
+}
+
+/* What finds no room leaves no descriptor behind. */
+TEST_F(creds, O46_passpidfd_without_room)
+{
+	size_t room[] = { 0, CMSG_LEN(sizeof(int)) - 1 };
+	int before, after;
+	struct pass pass;
+	unsigned int i;
+	char buf[8];
+
+	NEED_PASSPIDFD(self->b);
+	ASSERT_EQ(0, ft_setint(self->b, SO_PASSCRED, 0));
+	for (i = 0; i < 2; i++) {
+		before = dup(0);
+		close(before);
+		ASSERT_EQ(1, send(self->a, "x", 1, 0));
+		ASSERT_EQ(1, pass_recv_room(self->b, buf, 8, &pass, 0, room[i]));
+		EXPECT_EQ(MSG_CTRUNC, pass.flags & MSG_CTRUNC);
+		EXPECT_EQ(0, pass.pidfds);
+		after = dup(0);
+		close(after);
+		EXPECT_EQ(before, after);
+	}
+}
+
+/* As with SO_PASSCRED, who asks at the listener asks for all connections. */
+TEST_F(creds, O46_passpidfd_of_a_listener)
+{
+	struct ft_addr addr;
+	struct pass pass;
+	int listener;
+	char buf[8];
+
+	if (variant->kind.type == SOCK_DGRAM)
+		SKIP(return, "does not listen");
+	NEED_PASSPIDFD(self->b);
+	ft_close(&self->a);
+	ft_close(&self->b);
+	listener = ft_listener(&variant->kind, &addr, 4);
+	ASSERT_LE(0, listener);
+	ASSERT_TRUE(set_passpidfd(listener));
+	self->a = ft_connect(&variant->kind, &addr);
+	ASSERT_LE(0, self->a);
+	self->b = accept(listener, NULL, NULL);
+	ASSERT_LE(0, self->b);
+	ft_close(&listener);
+	ASSERT_EQ(1, send(self->a, "x", 1, 0));
+	ASSERT_EQ(1, pass_recv(self->b, buf, 8, &pass, 0));
+	EXPECT_EQ(1, pass.pidfds);
+	close(pass.pidfd);
 }
 
 /* Labels, where a security module gives them. */

@@ -588,6 +588,7 @@ static const struct {
 	{ SOL_FERRY, FERRY_ZEROCOPY, sizeof(int) },
 	{ SOL_FERRY, FERRY_PASSCRED, sizeof(int) },
 	{ SOL_FERRY, FERRY_PASSSEC, sizeof(int) },
+	{ SOL_FERRY, FERRY_PASSPIDFD, sizeof(int) },
 	{ SOL_FERRY, FERRY_INFO, sizeof(struct ferry_info), false, true },
 };
 

@@ -570,10 +570,21 @@ static int is_passpidfd(struct here *h, int *value)
 
 static int as_passpidfd(struct here *h, int v, int *value)
 {
-	*value = !!v;
 	if (ft_kernel_before(6, 5))
 		return ENOPROTOOPT;
-	return h->kind->domain == AF_FERRY ? EOPNOTSUPP : 0;
+	return as_passing(h, v, value);
+}
+
+static int is_ferry_passpidfd(struct here *h, int *value)
+{
+	*value = 0;
+	return ft_kernel_before(6, 7) ? ENOPROTOOPT : 0;
+}
+
+static int as_ferry_passpidfd(struct here *h, int v, int *value)
+{
+	*value = !!v;
+	return ft_kernel_before(6, 7) ? ENOPROTOOPT : 0;
 }
 
 /* Options that are more than an int. */
@@ -982,6 +993,7 @@ OWN(O35_ferry_reuseport, FERRY_REUSEPORT, is_0, as_bool)
 OWN(O46_ferry_zerocopy, FERRY_ZEROCOPY, is_0, as_0_or_1)
 OWN(O21_ferry_passcred, FERRY_PASSCRED, is_0, as_bool)
 OWN(O22_ferry_passsec, FERRY_PASSSEC, is_0, as_bool)
+OWN(O46_ferry_passpidfd, FERRY_PASSPIDFD, is_ferry_passpidfd, as_ferry_passpidfd)
 OWN(P05_ferry_info, FERRY_INFO, CHECK_SIZE(check_bytes, sizeof(struct ferry_info)))
 
 /* What an accepted socket has from its listener. TCP takes all, as it clones it. */

@@ -13,6 +13,12 @@
 #ifndef SCM_SECURITY
 #define SCM_SECURITY	3
 #endif
+#ifndef SCM_PIDFD
+#define SCM_PIDFD	4
+#endif
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD	76
+#endif
 
 /* The most descriptors one message may carry. */
 #define PASS_MAX_FDS	253
@@ -25,6 +31,8 @@ struct pass {
 	int messages;		/* SCM_RIGHTS messages */
 	int creds;		/* SCM_CREDENTIALS messages, the last in @cred */
 	struct ucred cred;
+	int pidfds;		/* SCM_PIDFD messages, the last in @pidfd */
+	int pidfd;
 	int overflow;		/* SO_RXQ_OVFL messages, the last in @dropped */
 	uint32_t dropped;
 	char label[64];		/* of the last SCM_SECURITY message */
@@ -120,6 +128,10 @@ static inline ssize_t pass_recv_parts(int fd, void *data, size_t len,
 			memcpy(&pass->cred, CMSG_DATA(cmsg),
 			       sizeof(pass->cred));
 			pass->creds++;
+			break;
+		case SCM_PIDFD:
+			memcpy(&pass->pidfd, CMSG_DATA(cmsg), sizeof(pass->pidfd));
+			pass->pidfds++;
 			break;
 		case SO_RXQ_OVFL:
 			memcpy(&pass->dropped, CMSG_DATA(cmsg),

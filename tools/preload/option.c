@@ -6,6 +6,10 @@
 
 #include <errno.h>
 
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD	76
+#endif
+
 /* From Linux 6.16 on the core reads these of AF_UNIX only. */
 static int own_option(int option)
 {
@@ -14,6 +18,8 @@ static int own_option(int option)
 		return FERRY_PASSCRED;
 	case SO_PASSSEC:
 		return FERRY_PASSSEC;
+	case SO_PASSPIDFD:
+		return FERRY_PASSPIDFD;
 	}
 	return -1;
 }

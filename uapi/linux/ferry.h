@@ -62,12 +62,13 @@ struct sockaddr_ferry {
  * Options of SOL_SOCKET (int) under the family's own level, where the core lets
  * no module have them: before 6.7 it refuses to set the first two outside INET,
  * from 6.16 on to read the others outside the families it names. Elsewhere they
- * are the same options.
+ * are the same options. The last is there from 6.7 on.
  */
 #define FERRY_REUSEPORT		6
 #define FERRY_ZEROCOPY		7
 #define FERRY_PASSCRED		8
 #define FERRY_PASSSEC		9
+#define FERRY_PASSPIDFD		10
 
 /*
  * Control message of level SOL_FERRY that comes with MSG_ERRQUEUE: a struct
