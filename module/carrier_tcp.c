@@ -570,6 +570,9 @@ int ferry_tcp_connect(struct socket *sock, const struct sockaddr_ferry *sa,
 	WRITE_ONCE(sock->ops, &ferry_remote_stream_ops);
 
 	err = ferry_tcp_bind(sk, csock);
+	if (!err && sock_flag(sk, SOCK_LOCALROUTE) &&
+	    ferry_node_beyond(csock->sk, ferry_node(sa)))
+		err = -ENETUNREACH;
 	if (!err)
 		err = kernel_connect(csock, (struct sockaddr_unsized *)&addr,
 				     addr_len, O_NONBLOCK);

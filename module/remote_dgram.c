@@ -146,6 +146,9 @@ static int ferry_remote_xmit(struct sock *sk, struct msghdr *msg, size_t len,
 		return err;
 	out.msg_name = &addr;
 	out.msg_namelen = err;
+	if (unlikely((sock_flag(sk, SOCK_LOCALROUTE) || msg->msg_flags & MSG_DONTROUTE) &&
+		     ferry_node_beyond(carrier, ferry_node(sa))))
+		return -ENETUNREACH;
 
 	packet = kvmalloc(FERRY_PACKET_HDR_MAX + len, sk->sk_allocation);
 	if (!packet)
@@ -450,6 +453,7 @@ void ferry_remote_rcv(struct net *net, struct sk_buff *skb)
 	packet = ferry_packet_parse(skb, sizeof(struct udphdr));
 	ferry_udp_nodes(skb, &src, &dst);
 	if (unlikely(!packet || !ferry_remote_source_ok(skb, &src))) {
+		net_warn_ratelimited("ferry: malformed datagram from %pI6c\n", &src);
 		ferry_count(net, FERRY_STAT_UDP_MALFORMED);
 		kfree_skb(skb);
 		return;

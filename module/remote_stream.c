@@ -25,6 +25,8 @@
 #include "ferry.h"
 #include "poll.h"
 #include "remote_stream.h"
+#include "timestamp.h"
+#include "urgent.h"
 
 /* What TCP would take for its own: what it sends in place of a connect. */
 #define FERRY_NOT_FOR_TCP	MSG_FASTOPEN
@@ -289,6 +291,17 @@ static void ferry_remote_creds(struct socket *sock, struct msghdr *msg, int flag
 	ferry_cmsg_recv(sock, msg, &scm, flags);
 }
 
+/* SO_INQ: what is left, as SIOCINQ tells it. */
+static void ferry_remote_inq(struct sock *csk, struct msghdr *msg)
+{
+	int inq;
+
+	lock_sock(csk);
+	inq = tcp_inq(csk);
+	release_sock(csk);
+	ferry_recv_inq(msg, inq);
+}
+
 /**
  * ferry_remote_stream_recvmsg() - receive bytes
  * @sock: socket
@@ -323,6 +336,8 @@ int ferry_remote_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t 
 	}
 	if (unlikely(ret > 0 && ferry_cmsg_wanted(sock)))
 		ferry_remote_creds(sock, msg, flags);
+	if (unlikely(ret >= 0 && ferry_wants_inq(ferry_sk(sk))))
+		ferry_remote_inq(carrier->sk, msg);
 	ferry_debug(sk, "receive", ret);
 	return ret;
 }
