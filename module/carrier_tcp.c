@@ -284,6 +284,19 @@ static void ferry_tcp_set_file(struct socket *sock, struct file *file)
 	release_sock(sock->sk);
 }
 
+/**
+ * ferry_tcp_fresh() - what opened a connection was no conversation
+ * @csk: TCP's socket
+ *
+ * TCP would take it for one, and have acknowledgements wait for an answer to go with.
+ *
+ * Context: process, may sleep.
+ */
+void ferry_tcp_fresh(struct sock *csk)
+{
+	tcp_sock_set_quickack(csk, 1);
+}
+
 /* The socket is connected by what is its @carrier: data may move. */
 static void ferry_tcp_attach(struct ferry_tcp *tcp)
 {
@@ -301,6 +314,7 @@ static void ferry_tcp_attach(struct ferry_tcp *tcp)
 	write_lock_bh(&csk->sk_callback_lock);
 	WRITE_ONCE(tcp->attached, true);
 	write_unlock_bh(&csk->sk_callback_lock);
+	ferry_tcp_fresh(csk);
 	ferry_set_state(tcp->sk, FERRY_REMOTE);
 	/* The stamps, which are for a connection only. */
 	ferry_carrier_configure(tcp->sk);

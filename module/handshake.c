@@ -281,6 +281,7 @@ static int ferry_hello_accept(struct ferry_handshake *hs, struct sock *listener,
 	/* Counted before anybody can know. */
 	ferry_count(hs->net, FERRY_STAT_TCP_ACCEPTED);
 	ferry_answer_send(hs->sock, FERRY_STATUS_ACCEPTED);
+	ferry_tcp_fresh(hs->sock->sk);
 	hs->sock = NULL;
 out:
 	release_sock(child);

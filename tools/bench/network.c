@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <linux/ferry.h>
@@ -79,6 +80,8 @@ int network_pair(const struct peer *peer, int fd[2])
 	struct sockaddr_storage addr[2];
 	socklen_t len[2];
 
+	/* To the name of AF_FERRY who comes from another host is anybody. */
+	umask(0);
 	for (int i = 0; i < 2; i++) {
 		len[i] = address_at(peer, i + 1, peer_new_id(), &addr[i]);
 		fd[i] = socket_at(peer, i + 1);

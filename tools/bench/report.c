@@ -153,10 +153,10 @@ static bool peer_measured(const struct results *results, const char *peer)
 	return false;
 }
 
-static bool network_measured(const struct results *results)
+static bool any_measured(const struct results *results, bool network)
 {
 	for (size_t i = 0; i < peer_count; i++)
-		if (is_network(&peers[i]) && peer_measured(results, peers[i].name))
+		if (is_network(&peers[i]) == network && peer_measured(results, peers[i].name))
 			return true;
 	return false;
 }
@@ -477,10 +477,12 @@ int report_table(const struct results *results, FILE *file)
 		results->date);
 	fprintf(file, "Made by: %s\n", results->command);
 	snprintf(title, sizeof(title), "One operation, %s (both ends together)", unit);
-	print_columns(results, file, "Ratio to AF_UNIX of the same type, higher is better", true,
-		      false);
-	print_columns(results, file, title, false, false);
-	if (network_measured(results)) {
+	if (any_measured(results, false)) {
+		print_columns(results, file,
+			      "Ratio to AF_UNIX of the same type, higher is better", true, false);
+		print_columns(results, file, title, false, false);
+	}
+	if (any_measured(results, true)) {
 		print_columns(results, file,
 			      "Between hosts: ratio to TCP or UDP, higher is better", true, true);
 		print_columns(results, file, title, false, true);
@@ -491,7 +493,7 @@ int report_table(const struct results *results, FILE *file)
 	print_names(results, file, unit);
 	print_notes(results, file);
 	if (!peer_measured(results, "ferry-stream") && !peer_measured(results, "ferry-seqpacket") &&
-	    !peer_measured(results, "ferry-dgram") && !network_measured(results)) {
+	    !peer_measured(results, "ferry-dgram") && !any_measured(results, true)) {
 		fputs("\nTargets: AF_FERRY was not measured.\n", file);
 		return 0;
 	}
