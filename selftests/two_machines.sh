@@ -75,6 +75,15 @@ have_redis()
 	command -v redis-server redis-cli > /dev/null
 }
 
+accepted()
+{
+	local name value
+
+	while read -r name value; do
+		[[ $name != tcp_accepted ]] || ((value >= 2)) || return 1
+	done < /proc/net/ferry_stat
+}
+
 serve()
 {
 	local pids=()
@@ -95,9 +104,7 @@ serve()
 	meet asked
 	check "both messages came" wait "$receiver"
 	check "as they were sent" is "$(< inbox)" 'by IPv4;by IPv6;'
-	check "connections came through the door" \
-		awk '$1 == "tcp_accepted" && $2 >= 2 { found = 1 } END { exit !found }' \
-		/proc/net/ferry_stat
+	check "connections came through the door" accepted
 	kill "${pids[@]}"
 	wait
 }
