@@ -15,8 +15,10 @@
  * Errors: what ends a connection is moved from TCP's sk_err to the socket's, where the
  * core looks for SO_ERROR, so that it is told once.
  */
+#include <linux/cred.h>
 #include <linux/in.h>
 #include <linux/in6.h>
+#include <linux/init_task.h>
 #include <linux/net.h>
 #include <linux/slab.h>
 #include <linux/tcp.h>
@@ -28,6 +30,7 @@
 #include "carrier_sockopt.h"
 #include "carrier_tcp.h"
 #include "compat.h"
+#include "connection.h"
 #include "ferry.h"
 #include "handshake.h"
 #include "name.h"
@@ -43,6 +46,9 @@
  * and the door waits for the work of its own connections.
  */
 static struct workqueue_struct *ferry_connect_wq;
+
+/* Who is at the other end of every connection: nobody known here. */
+static struct cred *ferry_nobody;
 
 /**
  * struct ferry_tcp - what is kept of a connection; sk_user_data of its TCP socket
@@ -278,6 +284,19 @@ static void ferry_tcp_set_file(struct socket *sock, struct file *file)
 	release_sock(sock->sk);
 }
 
+/**
+ * ferry_tcp_fresh() - what opened a connection was no conversation
+ * @csk: TCP's socket
+ *
+ * TCP would take it for one, and have acknowledgements wait for an answer to go with.
+ *
+ * Context: process, may sleep.
+ */
+void ferry_tcp_fresh(struct sock *csk)
+{
+	tcp_sock_set_quickack(csk, 1);
+}
+
 /* The socket is connected by what is its @carrier: data may move. */
 static void ferry_tcp_attach(struct ferry_tcp *tcp)
 {
@@ -290,10 +309,12 @@ static void ferry_tcp_attach(struct ferry_tcp *tcp)
 		ferry_tcp_set_file(tcp->sock, tcp->sk->sk_socket->file);
 	fs->far_addr = tcp->remote;
 	tcp->remote = NULL;
+	ferry_set_peercred(tcp->sk, NULL, ferry_nobody);
 	ferry_carrier_attach(tcp->sk, tcp->sock);
 	write_lock_bh(&csk->sk_callback_lock);
 	WRITE_ONCE(tcp->attached, true);
 	write_unlock_bh(&csk->sk_callback_lock);
+	ferry_tcp_fresh(csk);
 	ferry_set_state(tcp->sk, FERRY_REMOTE);
 	/* The stamps, which are for a connection only. */
 	ferry_carrier_configure(tcp->sk);
@@ -570,6 +591,9 @@ int ferry_tcp_connect(struct socket *sock, const struct sockaddr_ferry *sa,
 	WRITE_ONCE(sock->ops, &ferry_remote_stream_ops);
 
 	err = ferry_tcp_bind(sk, csock);
+	if (!err && sock_flag(sk, SOCK_LOCALROUTE) &&
+	    ferry_node_beyond(csock->sk, ferry_node(sa)))
+		err = -ENETUNREACH;
 	if (!err)
 		err = kernel_connect(csock, (struct sockaddr_unsized *)&addr,
 				     addr_len, O_NONBLOCK);
@@ -710,14 +734,25 @@ struct sock *ferry_tcp_get(struct sock *sk)
  */
 int ferry_tcp_init(void)
 {
+	ferry_nobody = prepare_kernel_cred(&init_task);
+	if (!ferry_nobody)
+		return -ENOMEM;
+	ferry_nobody->uid = INVALID_UID;
+	ferry_nobody->euid = INVALID_UID;
+	ferry_nobody->gid = INVALID_GID;
+	ferry_nobody->egid = INVALID_GID;
 	ferry_connect_wq = alloc_workqueue("ferry_connect", WQ_UNBOUND, 0);
-	return ferry_connect_wq ? 0 : -ENOMEM;
+	if (ferry_connect_wq)
+		return 0;
+	put_cred(ferry_nobody);
+	return -ENOMEM;
 }
 
 /* ferry_tcp_exit() - no socket is left, but the last work may be */
 void ferry_tcp_exit(void)
 {
 	destroy_workqueue(ferry_connect_wq);
+	put_cred(ferry_nobody);
 	/* Nor does TCP call any more what was its callback a moment ago. */
 	synchronize_net();
 }

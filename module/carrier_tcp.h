@@ -9,6 +9,7 @@
 
 struct ferry_addr;
 
+void ferry_tcp_fresh(struct sock *csk);
 int ferry_tcp_init(void);
 void ferry_tcp_exit(void);
 int ferry_tcp_connect(struct socket *sock, const struct sockaddr_ferry *sa,

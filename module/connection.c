@@ -50,9 +50,15 @@ struct ferry_share {
 	u32		refs;
 };
 
-/* Record who stands behind @sk for the peer's SO_PEERCRED. */
-static void ferry_set_peercred(struct sock *sk, struct pid *pid,
-			       const struct cred *cred)
+/**
+ * ferry_set_peercred() - record what SO_PEERCRED tells
+ * @sk: socket
+ * @pid: process of the peer, or NULL
+ * @cred: its credentials
+ *
+ * Context: process.
+ */
+void ferry_set_peercred(struct sock *sk, struct pid *pid, const struct cred *cred)
 {
 	const struct cred *old_cred;
 	struct pid *old_pid;

@@ -11,6 +11,7 @@ int ferry_connect(struct socket *sock, struct sockaddr_unsized *uaddr, int len,
 int ferry_dgram_connect(struct socket *sock, struct sockaddr_unsized *uaddr,
 			int len, int flags);
 void ferry_dgram_dissolve(struct sock *sk, struct sock *peer);
+void ferry_set_peercred(struct sock *sk, struct pid *pid, const struct cred *cred);
 struct sock *ferry_peer_get(struct sock *sk);
 int ferry_listen(struct socket *sock, int backlog);
 int ferry_accept(struct socket *sock, struct socket *newsock, int flags);

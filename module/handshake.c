@@ -281,6 +281,7 @@ static int ferry_hello_accept(struct ferry_handshake *hs, struct sock *listener,
 	/* Counted before anybody can know. */
 	ferry_count(hs->net, FERRY_STAT_TCP_ACCEPTED);
 	ferry_answer_send(hs->sock, FERRY_STATUS_ACCEPTED);
+	ferry_tcp_fresh(hs->sock->sk);
 	hs->sock = NULL;
 out:
 	release_sock(child);
@@ -377,6 +378,14 @@ static void ferry_handshake_refuse(struct ferry_handshake *hs,
 	hs->sock = NULL;
 }
 
+static void ferry_handshake_warn(const struct ferry_handshake *hs)
+{
+	struct in6_addr here, there;
+
+	ferry_ends(hs->sock->sk, &here, &there);
+	net_warn_ratelimited("ferry: malformed request from %pI6c\n", &there);
+}
+
 /* The whole hello is there. */
 static int ferry_handshake_finish(struct ferry_handshake *hs)
 {
@@ -419,6 +428,8 @@ static void ferry_handshake_work(struct work_struct *work)
 	else if (err != -EPROTO)
 		goto unheard;
 	if (err) {
+		if (err == -EPROTO)
+			ferry_handshake_warn(hs);
 		stat = ferry_handshake_stat(err, &status);
 		ferry_count(hs->net, stat);
 		ferry_handshake_refuse(hs, status);

@@ -7,7 +7,10 @@
 #include <linux/ipv6.h>
 #include <linux/rtnetlink.h>
 #include <net/addrconf.h>
+#include <net/ip6_fib.h>
+#include <net/ip6_route.h>
 #include <net/route.h>
+#include <net/sock.h>
 
 #include "node.h"
 
@@ -62,4 +65,38 @@ int ferry_node_bind(struct net *net, const struct sockaddr_ferry *sa)
 	if (kind < 0)
 		return kind;
 	return kind == FERRY_NODE_HERE ? 0 : -EADDRNOTAVAIL;
+}
+
+/**
+ * ferry_node_beyond() - does the way to a node lead by a gateway?
+ * @csk: the kernel's socket that is to go there, with its options in place
+ * @node: node of another host
+ *
+ * For SO_DONTROUTE and MSG_DONTROUTE, which IPv4 minds itself and IPv6 does not know.
+ *
+ * Context: process.
+ * Return: true if so; false for any node of IPv4, and where there is no way.
+ */
+bool ferry_node_beyond(struct sock *csk, const struct in6_addr *node)
+{
+	bool beyond = false;
+
+#if IS_ENABLED(CONFIG_IPV6)
+	if (csk->sk_family == AF_INET6 && !ipv6_addr_v4mapped(node)) {
+		struct flowi6 flow = {
+			.daddr		= *node,
+			.saddr		= csk->sk_v6_rcv_saddr,
+			.flowi6_oif	= READ_ONCE(csk->sk_bound_dev_if),
+			.flowi6_mark	= READ_ONCE(csk->sk_mark),
+			.flowi6_proto	= csk->sk_protocol,
+			.flowi6_uid	= sock_net_uid(sock_net(csk), csk),
+		};
+		struct dst_entry *dst = ip6_route_output(sock_net(csk), csk, &flow);
+		const struct rt6_info *rt = container_of(dst, struct rt6_info, dst);
+
+		beyond = !dst->error && rt->rt6i_flags & RTF_GATEWAY;
+		dst_release(dst);
+	}
+#endif
+	return beyond;
 }

@@ -7,6 +7,7 @@
 #include <net/ipv6.h>
 
 struct net;
+struct sock;
 
 /**
  * enum ferry_node - where an address leads
@@ -22,6 +23,7 @@ enum ferry_node {
 
 int __ferry_node_kind(struct net *net, const struct sockaddr_ferry *sa);
 int ferry_node_bind(struct net *net, const struct sockaddr_ferry *sa);
+bool ferry_node_beyond(struct sock *csk, const struct in6_addr *node);
 
 /* ferry_node() - the node of an address as the kernel has it; 4 bytes aligned */
 static inline const struct in6_addr *ferry_node(const struct sockaddr_ferry *sa)

@@ -36,17 +36,22 @@
 /* How many sockets of a name get what was sent to a whole link. */
 #define FERRY_LINK_RECEIVERS	64
 
+/* Messages up to so many bytes need no memory of their own on their way to UDP. */
+#define FERRY_REMOTE_SMALL	128
+
 /* What UDP is told of how to send. */
 #define FERRY_REMOTE_FLAGS	(MSG_DONTWAIT | MSG_DONTROUTE | MSG_CONFIRM)
 
 /**
  * struct ferry_remote - the socket of another host that one is connected to
  * @rcu: frees it
+ * @kind: where it leads: FERRY_NODE_REMOTE or FERRY_NODE_LINK
  * @len: length of the address
  * @sa: its address
  */
 struct ferry_remote {
 	struct rcu_head		rcu;
+	int			kind;
 	int			len;
 	struct sockaddr_ferry	sa;
 };
@@ -121,9 +126,10 @@ static int ferry_remote_xmit(struct sock *sk, struct msghdr *msg, size_t len,
 	struct sockaddr_storage addr;
 	struct msghdr out = {};
 	struct sock *carrier;
+	char small[FERRY_PACKET_HDR_MAX + FERRY_REMOTE_SMALL];
+	char *packet = small;
 	u8 src_len = 0;
 	size_t hdr;
-	char *packet;
 	int err;
 
 	if (unlikely(READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN))
@@ -148,10 +154,15 @@ static int ferry_remote_xmit(struct sock *sk, struct msghdr *msg, size_t len,
 		return err;
 	out.msg_name = &addr;
 	out.msg_namelen = err;
+	if (unlikely((sock_flag(sk, SOCK_LOCALROUTE) || msg->msg_flags & MSG_DONTROUTE) &&
+		     ferry_node_beyond(carrier, ferry_node(sa))))
+		return -ENETUNREACH;
 
-	packet = kvmalloc(FERRY_PACKET_HDR_MAX + len, sk->sk_allocation);
-	if (!packet)
-		return -ENOMEM;
+	if (len > FERRY_REMOTE_SMALL) {
+		packet = kvmalloc(FERRY_PACKET_HDR_MAX + len, sk->sk_allocation);
+		if (!packet)
+			return -ENOMEM;
+	}
 	/* Only who can be reached from there is anybody there. */
 	if (own && own->sa.sfy_scope == FERRY_SCOPE_NETWORK)
 		src_len = own->len - FERRY_ADDR_HDR;
@@ -170,7 +181,8 @@ static int ferry_remote_xmit(struct sock *sk, struct msghdr *msg, size_t len,
 	if (!err)
 		ferry_count(sock_net(sk), FERRY_STAT_UDP_SENT);
 out:
-	kvfree(packet);
+	if (packet != small)
+		kvfree(packet);
 	return err;
 }
 
@@ -199,6 +211,24 @@ int ferry_remote_sendto(struct sock *sk, struct msghdr *msg, size_t len,
 	return ferry_remote_xmit(sk, msg, len, from, sa, msg->msg_namelen);
 }
 
+/* The address of the peer, and where it leads. Returns its length, or 0. */
+static int ferry_remote_whom(const struct sock *sk, struct sockaddr_ferry *sa,
+			     int *kind)
+{
+	const struct ferry_remote *remote;
+	int len = 0;
+
+	rcu_read_lock();
+	remote = rcu_dereference(ferry_sk(sk)->remote);
+	if (remote) {
+		*kind = remote->kind;
+		len = remote->len;
+		memcpy(sa, &remote->sa, len);
+	}
+	rcu_read_unlock();
+	return len;
+}
+
 /**
  * ferry_remote_peer() - the address of the peer on another host
  * @sk: datagram socket
@@ -208,19 +238,9 @@ int ferry_remote_sendto(struct sock *sk, struct msghdr *msg, size_t len,
  */
 int ferry_remote_peer(const struct sock *sk, struct sockaddr_ferry *sa)
 {
-	const struct ferry_remote *remote;
-	int len = 0;
+	int kind;
 
-	if (ferry_connects(sk))
-		return 0;
-	rcu_read_lock();
-	remote = rcu_dereference(ferry_sk(sk)->remote);
-	if (remote) {
-		len = remote->len;
-		memcpy(sa, &remote->sa, len);
-	}
-	rcu_read_unlock();
-	return len;
+	return ferry_connects(sk) ? 0 : ferry_remote_whom(sk, sa, &kind);
 }
 
 /**
@@ -239,16 +259,15 @@ int ferry_remote_send(struct sock *sk, struct msghdr *msg, size_t len,
 		      const struct ferry_sender *from)
 {
 	struct sockaddr_ferry sa;
-	int err, sa_len;
+	int err, kind, sa_len;
 
-	sa_len = ferry_remote_peer(sk, &sa);
+	sa_len = ferry_remote_whom(sk, &sa, &kind);
 	if (!sa_len)
 		return -ENOTCONN;
 	err = sock_error(sk);
 	if (err)
 		return err;
-	err = ferry_remote_reach(sk, ferry_node(&sa),
-				 ferry_node_kind(sock_net(sk), &sa));
+	err = ferry_remote_reach(sk, ferry_node(&sa), kind);
 	if (err)
 		return err;
 	err = ferry_remote_xmit(sk, msg, len, from, &sa, sa_len);
@@ -282,6 +301,7 @@ int ferry_remote_connect(struct sock *sk, const struct sockaddr_ferry *sa, int l
 	remote = kzalloc(sizeof(*remote), GFP_KERNEL_ACCOUNT);
 	if (!remote)
 		return -ENOMEM;
+	remote->kind = kind;
 	remote->len = len;
 	memcpy(&remote->sa, sa, len);
 	ferry_carrier_refresh(sk);
@@ -452,6 +472,7 @@ void ferry_remote_rcv(struct net *net, struct sk_buff *skb)
 	packet = ferry_packet_parse(skb, sizeof(struct udphdr));
 	ferry_udp_nodes(skb, &src, &dst);
 	if (unlikely(!packet || !ferry_remote_source_ok(skb, &src))) {
+		net_warn_ratelimited("ferry: malformed datagram from %pI6c\n", &src);
 		ferry_count(net, FERRY_STAT_UDP_MALFORMED);
 		kfree_skb(skb);
 		return;

@@ -25,6 +25,8 @@
 #include "ferry.h"
 #include "poll.h"
 #include "remote_stream.h"
+#include "timestamp.h"
+#include "urgent.h"
 
 /* What TCP would take for its own: what it sends in place of a connect. */
 #define FERRY_NOT_FOR_TCP	MSG_FASTOPEN
@@ -289,6 +291,24 @@ static void ferry_remote_creds(struct socket *sock, struct msghdr *msg, int flag
 	ferry_cmsg_recv(sock, msg, &scm, flags);
 }
 
+/* SO_PEEK_OFF moves with what is read, where the core looks for it too. */
+static void ferry_remote_peeked(struct sock *sk, const struct sock *csk)
+{
+	if (unlikely(READ_ONCE(sk->sk_peek_off) >= 0))
+		WRITE_ONCE(sk->sk_peek_off, READ_ONCE(csk->sk_peek_off));
+}
+
+/* SO_INQ: what is left, as SIOCINQ tells it. */
+static void ferry_remote_inq(struct sock *csk, struct msghdr *msg)
+{
+	int inq;
+
+	lock_sock(csk);
+	inq = tcp_inq(csk);
+	release_sock(csk);
+	ferry_recv_inq(msg, inq);
+}
+
 /**
  * ferry_remote_stream_recvmsg() - receive bytes
  * @sock: socket
@@ -316,6 +336,7 @@ int ferry_remote_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t 
 	ret = ferry_carrier_ops(carrier)->recvmsg(carrier, msg, len, flags);
 	if (unlikely(flags & MSG_ERRQUEUE))
 		return ret;
+	ferry_remote_peeked(sk, carrier->sk);
 	if (unlikely((!ret && len) || ret == -EAGAIN)) {
 		err = ferry_remote_ended(sk, carrier, ret);
 		if (err)
@@ -323,6 +344,8 @@ int ferry_remote_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t 
 	}
 	if (unlikely(ret > 0 && ferry_cmsg_wanted(sock)))
 		ferry_remote_creds(sock, msg, flags);
+	if (unlikely(ret >= 0 && ferry_wants_inq(ferry_sk(sk))))
+		ferry_remote_inq(carrier->sk, msg);
 	ferry_debug(sk, "receive", ret);
 	return ret;
 }
@@ -357,6 +380,7 @@ ssize_t ferry_remote_splice_read(struct socket *sock, loff_t *ppos,
 	ferry_carrier_refresh(sk);
 	carrier = ferry_carrier(sock);
 	ret = ferry_carrier_ops(carrier)->splice_read(carrier, ppos, pipe, len, flags);
+	ferry_remote_peeked(sk, carrier->sk);
 	if (unlikely((!ret && len) || ret == -EAGAIN)) {
 		err = ferry_remote_ended(sk, carrier, ret);
 		if (err)

@@ -1243,7 +1243,7 @@ noinline ssize_t ferry_stream_recv(struct socket *sock, struct msghdr *msg,
 	if (unlikely(rx.scm.pid))
 		ferry_cmsg_recv(sock, msg, &rx.scm, flags);
 	if (unlikely(ferry_wants_inq(fs) && !pipe && (rx.copied || !rx.err)))
-		ferry_recv_inq(sk, msg);
+		ferry_recv_inq(msg, ferry_stream_inq(sk));
 	ferry_debug(sk, "receive", rx.copied ? rx.copied : rx.err);
 	return rx.copied ? rx.copied : rx.err;
 }

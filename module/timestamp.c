@@ -282,17 +282,15 @@ void ferry_queue_error(struct sock *sk, const struct sk_buff *skb, unsigned int 
 }
 
 /**
- * ferry_recv_inq() - SO_INQ: tell a receiver how much is left
- * @sk: receiver, a byte stream
+ * ferry_recv_inq() - SO_INQ: tell a receiver of a byte stream how much is left
  * @msg: message
+ * @inq: bytes
  *
  * Context: process, may sleep.
  */
-void ferry_recv_inq(struct sock *sk, struct msghdr *msg)
+void ferry_recv_inq(struct msghdr *msg, int inq)
 {
 #ifdef SO_INQ
-	int inq = ferry_stream_inq(sk);
-
 	put_cmsg(msg, SOL_SOCKET, SCM_INQ, sizeof(inq), &inq);
 #endif
 }

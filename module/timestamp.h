@@ -48,7 +48,7 @@ void ferry_recv_extras(struct sock *sk, struct msghdr *msg,
 void ferry_recv_extras_skb(struct sock *sk, struct msghdr *msg, struct sk_buff *skb);
 void ferry_queue_error(struct sock *sk, const struct sk_buff *skb, unsigned int off,
 		       const struct sockaddr_ferry *sa, int sa_len);
-void ferry_recv_inq(struct sock *sk, struct msghdr *msg);
+void ferry_recv_inq(struct msghdr *msg, int inq);
 int ferry_recv_errors(struct sock *sk, struct msghdr *msg, size_t len);
 
 /* What a receiver can ask for beside the payload; see ferry_recv_extras(). */

@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 
 #define NET_HOSTS	3
 #define NET_PORT	1818
@@ -61,6 +62,35 @@ static inline int net_sysctl(const struct net *net, int host, const char *name,
 		close(fd);
 	net_enter(net, -1);
 	return err;
+}
+
+/*
+ * A number of /proc/sys/net/core that only the first namespace has: the old one, or -1.
+ * A negative @value leaves it.
+ */
+static inline long net_core(const char *name, long value)
+{
+	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	int first = open("/proc/1/ns/net", O_RDONLY | O_CLOEXEC);
+	FILE *f = NULL;
+	char path[128];
+	long old = -1;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/core/%s", name);
+	if (!setns(first, CLONE_NEWNET))
+		f = fopen(path, "r+e");
+	if (f && fscanf(f, "%ld", &old) != 1)
+		old = -1;
+	if (f && value >= 0) {
+		rewind(f);
+		fprintf(f, "%ld\n", value);
+	}
+	if (f && fclose(f))
+		old = -1;
+	setns(home, CLONE_NEWNET);
+	close(first);
+	close(home);
+	return old;
 }
 
 /* Open the door of a host at @port, or close it by 0; 0 or the error. */
@@ -131,6 +161,46 @@ static inline int net_bound(const struct net *net, int host, int type,
 }
 
 /*
+ * Two connected sockets: fd[0] of host 0, "client", and fd[1] of host 1, "server", at
+ * @node of it.
+ */
+static inline bool net_pair(const struct net *net, int type, const char *node, int fd[2])
+{
+	bool stream = type != SOCK_DGRAM;
+	struct ft_addr server;
+	int listener;
+	bool ok;
+
+	umask(0);
+	net_addr(&server, node, "server");
+	listener = net_bound(net, 1, type, NULL, "server");
+	fd[0] = net_bound(net, 0, type, NULL, "client");
+	fd[1] = -1;
+	ok = !(stream && listen(listener, 8)) && !connect(fd[0], &server.sa, server.len);
+	if (ok)
+		fd[1] = stream ? accept(listener, NULL, NULL) : dup(listener);
+	ft_close(&listener);
+	return fd[1] >= 0;
+}
+
+/* Packets that each band of the prio qdisc of a host's eth0 has passed. */
+static inline bool net_bands(const struct net *net, int host, long bands[3])
+{
+	char line[256];
+	int n = 0;
+	FILE *f;
+
+	if (!net_enter(net, host))
+		return false;
+	f = popen("tc -s class show dev eth0", "r");
+	while (f && n < 3 && fgets(line, sizeof(line), f))
+		n += sscanf(line, " Sent %*d bytes %ld pkt", &bands[n]) == 1;
+	if (f)
+		pclose(f);
+	return net_enter(net, -1) && n == 3;
+}
+
+/*
  * Join two hosts by a link, device @dev at both: host i is 10.18.@subnet.(i + 1) and
  * fd18:@subnet::(i + 1). One ip(8) for each, as they take long under emulation.
  */
@@ -151,26 +221,26 @@ static inline bool net_link(const struct net *net, int a, int b, const char *dev
 	       net_run(net, b, "printf '%s' | ip -b -", text[1]);
 }
 
+/* One more host, without a link and with its door closed. */
+static inline bool net_host(struct net *net)
+{
+	if (unshare(CLONE_NEWNET))
+		return false;
+	net->ns[net->hosts++] = open("/proc/thread-self/ns/net", O_RDONLY);
+	return net_enter(net, -1) &&
+	       !net_sysctl(net, net->hosts - 1, "ipv6/conf/default/accept_dad", "0");
+}
+
 /*
  * Two hosts on a link, with their doors open at NET_PORT. False where the kernel has
  * no veth, or there is no ip(8).
  */
 static inline bool net_up(struct net *net)
 {
-	int i;
-
 	net->hosts = 0;
 	net->home = open("/proc/thread-self/ns/net", O_RDONLY);
-	for (i = 0; i < 2; i++) {
-		if (unshare(CLONE_NEWNET))
-			return false;
-		net->ns[i] = open("/proc/thread-self/ns/net", O_RDONLY);
-		net->hosts++;
-		if (!net_enter(net, -1) ||
-		    net_sysctl(net, i, "ipv6/conf/default/accept_dad", "0"))
-			return false;
-	}
-	return net_link(net, 0, 1, "eth0", 0) &&
+	return net_host(net) && net_host(net) &&
+	       net_link(net, 0, 1, "eth0", 0) &&
 	       !net_port(net, 0, NET_PORT) && !net_port(net, 1, NET_PORT);
 }
 

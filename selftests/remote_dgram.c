@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Datagrams between hosts. O02, O08, O09, O14, O19, O21, O26, O40, O43, O44, E01, F09.
+ * Datagrams between hosts: calls, names, errors, and options that are of them alone.
  */
 #include "ferry_test.h"
 #include "network.h"
@@ -9,7 +9,6 @@
 #include <linux/errqueue.h>
 #include <linux/filter.h>
 #include <linux/net_tstamp.h>
-#include <sys/stat.h>
 
 FIXTURE(remote_dgram)
 {
@@ -80,7 +79,7 @@ static bool same(const struct ft_addr *a, const struct ft_addr *b)
 	return a->len == b->len && !memcmp(&a->ss, &b->ss, a->len);
 }
 
-TEST_F(remote_dgram, there_and_back_by_the_name_of_the_sender)
+TEST_F(remote_dgram, F08_there_and_back_by_the_name_of_the_sender)
 {
 	struct ft_addr from = { .len = sizeof(from.ss) };
 	char buf[16];
@@ -97,7 +96,7 @@ TEST_F(remote_dgram, there_and_back_by_the_name_of_the_sender)
 }
 
 /* Nobody can answer: such a sender shows no name. */
-TEST_F(remote_dgram, a_sender_that_is_not_of_the_network_shows_no_name)
+TEST_F(remote_dgram, F12_a_sender_that_is_not_of_the_network_shows_no_name)
 {
 	struct ft_addr from, host;
 	int fd = net_socket(&self->net, 0, AF_FERRY, SOCK_DGRAM), i;
@@ -119,7 +118,7 @@ TEST_F(remote_dgram, a_sender_that_is_not_of_the_network_shows_no_name)
 	ft_close(&fd);
 }
 
-TEST_F(remote_dgram, what_a_reader_is_told)
+TEST_F(remote_dgram, O21_what_a_reader_is_told)
 {
 	char buf[16], control[256];
 	struct iovec iov = { buf, 4 };
@@ -160,7 +159,7 @@ TEST_F(remote_dgram, what_a_reader_is_told)
 	EXPECT_ERR(EAGAIN, recv(self->rx, buf, 1, MSG_DONTWAIT));
 }
 
-TEST_F(remote_dgram, a_blocked_reader_is_woken)
+TEST_F(remote_dgram, F08_a_blocked_reader_is_woken)
 {
 	char buf[16];
 	struct ft_call call = {
@@ -175,7 +174,7 @@ TEST_F(remote_dgram, a_blocked_reader_is_woken)
 	EXPECT_EQ(0, memcmp(buf, "wake", 4));
 }
 
-TEST_F(remote_dgram, peek_offset_goes_through_what_waits)
+TEST_F(remote_dgram, O23_peek_offset_goes_through_what_waits)
 {
 	char buf[8];
 
@@ -194,7 +193,7 @@ TEST_F(remote_dgram, peek_offset_goes_through_what_waits)
 }
 
 /* Who floods from here does not keep a reader from what comes from there. */
-TEST_F(remote_dgram, local_and_remote_take_turns)
+TEST_F(remote_dgram, F08_local_and_remote_take_turns)
 {
 	int near = net_socket(&self->net, 1, AF_FERRY, SOCK_DGRAM), i;
 	struct ft_addr here;
@@ -214,7 +213,7 @@ TEST_F(remote_dgram, local_and_remote_take_turns)
 }
 
 /* What a peek has shown is what the next read takes, whatever has come meanwhile. */
-TEST_F(remote_dgram, a_peek_settles_whose_turn_it_is)
+TEST_F(remote_dgram, F08_a_peek_settles_whose_turn_it_is)
 {
 	int near = net_socket(&self->net, 1, AF_FERRY, SOCK_DGRAM), n;
 	struct ft_addr here;
@@ -238,7 +237,7 @@ TEST_F(remote_dgram, a_peek_settles_whose_turn_it_is)
 	ft_close(&near);
 }
 
-TEST_F(remote_dgram, a_peek_shows_a_message_without_bytes_again)
+TEST_F(remote_dgram, F08_a_peek_shows_a_message_without_bytes_again)
 {
 	char buf[8];
 
@@ -255,7 +254,7 @@ TEST_F(remote_dgram, a_peek_shows_a_message_without_bytes_again)
 	EXPECT_EQ(1, recv(self->rx, buf, sizeof(buf), 0));
 }
 
-TEST_F(remote_dgram, messages_up_to_65000_bytes)
+TEST_F(remote_dgram, F07_messages_up_to_65000_bytes)
 {
 	static char out[65001], in[65001];
 
@@ -271,7 +270,7 @@ TEST_F(remote_dgram, messages_up_to_65000_bytes)
 	EXPECT_TRUE(ft_pattern_ok(in, 0, 65000));
 }
 
-TEST_F(remote_dgram, only_names_of_the_network_are_reached)
+TEST_F(remote_dgram, F03_only_names_of_the_network_are_reached)
 {
 	int fd = net_socket(&self->net, 1, AF_FERRY, SOCK_DGRAM);
 	struct ft_addr host, to;
@@ -289,7 +288,7 @@ TEST_F(remote_dgram, only_names_of_the_network_are_reached)
 	ft_close(&fd);
 }
 
-TEST_F(remote_dgram, from_elsewhere_is_as_other)
+TEST_F(remote_dgram, X02_from_elsewhere_is_as_other)
 {
 	int mode = 0660;
 
@@ -302,7 +301,7 @@ TEST_F(remote_dgram, from_elsewhere_is_as_other)
 	EXPECT_TRUE(hears(self->rx, "in"));
 }
 
-TEST_F(remote_dgram, the_port_opens_and_closes_the_door)
+TEST_F(remote_dgram, X04_the_port_opens_and_closes_the_door)
 {
 	struct sockaddr_in6 sin6 = {
 		.sin6_family = AF_INET6, .sin6_port = htons(NET_PORT + 1),
@@ -327,7 +326,7 @@ TEST_F(remote_dgram, the_port_opens_and_closes_the_door)
 	EXPECT_EQ(0, net_port(&self->net, 1, NET_PORT + 1));
 }
 
-TEST_F(remote_dgram, connect_takes_one_sender_only)
+TEST_F(remote_dgram, F02_connect_takes_one_sender_only)
 {
 	int other = net_bound(&self->net, 0, SOCK_DGRAM, NULL, "other");
 	int near = net_socket(&self->net, 1, AF_FERRY, SOCK_DGRAM);
@@ -354,7 +353,7 @@ TEST_F(remote_dgram, connect_takes_one_sender_only)
 	ft_close(&other);
 }
 
-TEST_F(remote_dgram, a_connected_sender_learns_that_the_door_is_closed)
+TEST_F(remote_dgram, E07_a_connected_sender_learns_that_the_door_is_closed)
 {
 	ASSERT_EQ(0, connect(self->tx, &self->server.sa, self->server.len));
 	ASSERT_EQ(0, net_port(&self->net, 1, 0));
@@ -371,7 +370,7 @@ TEST_F(remote_dgram, a_connected_sender_learns_that_the_door_is_closed)
 }
 
 /* With IP_RECVERR an error names whom it is about, as UDP's does. */
-TEST_F(remote_dgram, an_error_names_where_the_message_went)
+TEST_F(remote_dgram, E07_an_error_names_where_the_message_went)
 {
 	bool v4 = variant->family == AF_INET;
 	char buf[16], control[512];
@@ -431,7 +430,7 @@ TEST_F(remote_dgram, strangers_take_no_room_from_errors)
 }
 
 /* Whatever lies at the port. */
-TEST_F(remote_dgram, malformed_bytes_are_counted)
+TEST_F(remote_dgram, P05_malformed_bytes_are_counted)
 {
 	static const struct {
 		int len;
@@ -491,7 +490,7 @@ TEST_F(remote_dgram, O02_a_filter_sees_the_payload)
 	EXPECT_EQ(1, net_stat(&self->net, 1, "udp_dropped"));
 }
 
-TEST_F(remote_dgram, O40_what_finds_no_room_is_lost_and_counted)
+TEST_F(remote_dgram, O28_what_finds_no_room_is_lost_and_counted)
 {
 	char buf[1000] = {};
 	int sent = 0;
@@ -561,23 +560,6 @@ TEST_F(remote_dgram, O19_a_mark_chooses_the_route)
 	EXPECT_TRUE(hears(self->rx, "c"));
 }
 
-/* Packets that each class of the prio qdisc has passed. */
-static bool passed(const struct net *net, long *bands)
-{
-	char line[256];
-	int n = 0;
-	FILE *f;
-
-	if (!net_enter(net, 0))
-		return false;
-	f = popen("tc -s class show dev eth0", "r");
-	while (f && n < 3 && fgets(line, sizeof(line), f))
-		n += sscanf(line, " Sent %*d bytes %ld pkt", &bands[n]) == 1;
-	if (f)
-		pclose(f);
-	return net_enter(net, -1) && n == 3;
-}
-
 /* More than what IPv6 itself has to say, which is of no band that is asked for. */
 TEST_F_TIMEOUT(remote_dgram, O26_a_priority_chooses_the_band, FT_SLOW_S)
 {
@@ -589,12 +571,12 @@ TEST_F_TIMEOUT(remote_dgram, O26_a_priority_chooses_the_band, FT_SLOW_S)
 	ASSERT_EQ(0, ft_setint(self->tx, SO_PRIORITY, 2));
 	ASSERT_EQ(1, say(self->tx, &self->server, "a"));
 	EXPECT_TRUE(hears(self->rx, "a"));
-	ASSERT_TRUE(passed(&self->net, before));
+	ASSERT_TRUE(net_bands(&self->net, 0, before));
 	for (i = 0; i < 20; i++) {
 		ASSERT_EQ(1, say(self->tx, &self->server, "b"));
 		EXPECT_TRUE(hears(self->rx, "b"));
 	}
-	ASSERT_TRUE(passed(&self->net, after));
+	ASSERT_TRUE(net_bands(&self->net, 0, after));
 	EXPECT_LE(before[2] + 20, after[2]);
 	EXPECT_GT(before[0] + 20, after[0]);
 	ASSERT_EQ(0, ft_setint(self->tx, SO_PRIORITY, 6));
@@ -602,7 +584,7 @@ TEST_F_TIMEOUT(remote_dgram, O26_a_priority_chooses_the_band, FT_SLOW_S)
 		ASSERT_EQ(1, say(self->tx, &self->server, "c"));
 		EXPECT_TRUE(hears(self->rx, "c"));
 	}
-	ASSERT_TRUE(passed(&self->net, before));
+	ASSERT_TRUE(net_bands(&self->net, 0, before));
 	EXPECT_LE(after[0] + 20, before[0]);
 	EXPECT_GT(after[2] + 20, before[2]);
 }
@@ -670,7 +652,7 @@ TEST_F(remote_dgram, O09_all_of_a_link)
 	ft_close(&second);
 }
 
-TEST_F(remote_dgram, what_cannot_go)
+TEST_F(remote_dgram, F07_what_cannot_go)
 {
 	char control[CMSG_SPACE(sizeof(int))] = {};
 	struct iovec iov = { "x", 1 };
@@ -700,7 +682,7 @@ TEST_F(remote_dgram, what_cannot_go)
 	EXPECT_ERR(EINVAL, say(self->tx, &to, "x"));
 }
 
-TEST_F(remote_dgram, the_own_address_is_here)
+TEST_F(remote_dgram, F07_the_own_address_is_here)
 {
 	struct ft_addr own;
 
@@ -711,7 +693,7 @@ TEST_F(remote_dgram, the_own_address_is_here)
 }
 
 /* Sockets outlive the descriptors of their namespace, with messages underway. */
-TEST_F(remote_dgram, hosts_end_in_any_order)
+TEST_F(remote_dgram, X04_hosts_end_in_any_order)
 {
 	ASSERT_EQ(0, connect(self->tx, &self->server.sa, self->server.len));
 	ASSERT_EQ(1, send(self->tx, "a", 1, 0));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * STREAM to another host: F01-F18, E01-E09, O17, O18, S01.
+ * STREAM to another host: connections, their calls, events and end.
  */
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -43,12 +43,12 @@ FIXTURE_VARIANT(remote_stream)
 	const char *node;
 };
 
-FIXTURE_VARIANT_ADD(remote_stream, IPv4)
+FIXTURE_VARIANT_ADD(remote_stream, FERRY_ipv4)
 {
 	.node = "10.18.0.2",
 };
 
-FIXTURE_VARIANT_ADD(remote_stream, IPv6)
+FIXTURE_VARIANT_ADD(remote_stream, FERRY_ipv6)
 {
 	.node = "fd18::2",
 };
@@ -83,7 +83,7 @@ do {										\
 	ASSERT_LE(0, self->b);							\
 } while (0)
 
-TEST_F_TIMEOUT(remote_stream, F02_connect_and_talk, FT_SLOW_S)
+TEST_F_TIMEOUT(remote_stream, F08_connect_and_talk, FT_SLOW_S)
 {
 	char buf[16];
 
@@ -179,7 +179,7 @@ TEST_F_TIMEOUT(remote_stream, F02_no_port, FT_SLOW_S)
 }
 
 /* Connections stay when the door is closed. */
-TEST_F_TIMEOUT(remote_stream, port_changes, FT_SLOW_S)
+TEST_F_TIMEOUT(remote_stream, X04_port_changes, FT_SLOW_S)
 {
 	char c;
 
@@ -226,7 +226,7 @@ TEST_F_TIMEOUT(remote_stream, F07_each_way, FT_SLOW_S)
 	EXPECT_TRUE(ba.ok);
 }
 
-TEST_F_TIMEOUT(remote_stream, E02_end_of_stream, FT_SLOW_S)
+TEST_F_TIMEOUT(remote_stream, E03_end_of_stream, FT_SLOW_S)
 {
 	char c;
 
@@ -264,7 +264,7 @@ TEST_F_TIMEOUT(remote_stream, S01_reset, FT_SLOW_S)
 	EXPECT_EQ(1, ft_signals());
 }
 
-TEST_F_TIMEOUT(remote_stream, S01_reset_by_SO_ERROR, FT_SLOW_S)
+TEST_F_TIMEOUT(remote_stream, O13_reset_by_SO_ERROR, FT_SLOW_S)
 {
 	struct linger linger = { .l_onoff = 1 };
 	char c;
@@ -323,7 +323,7 @@ TEST_F_TIMEOUT(remote_stream, E01_epoll_before_connect, FT_SLOW_S)
 	close(ep);
 }
 
-TEST_F_TIMEOUT(remote_stream, S04_sigio, FT_SLOW_S)
+TEST_F_TIMEOUT(remote_stream, E10_sigio, FT_SLOW_S)
 {
 	char c;
 
@@ -341,7 +341,7 @@ TEST_F_TIMEOUT(remote_stream, S04_sigio, FT_SLOW_S)
 	EXPECT_EQ(1, recv(self->a, &c, 1, 0));
 }
 
-TEST_F_TIMEOUT(remote_stream, E06_urgent, FT_SLOW_S)
+TEST_F_TIMEOUT(remote_stream, E09_urgent, FT_SLOW_S)
 {
 	char c;
 
@@ -357,7 +357,7 @@ TEST_F_TIMEOUT(remote_stream, E06_urgent, FT_SLOW_S)
 	EXPECT_EQ('a', c);
 }
 
-TEST_F_TIMEOUT(remote_stream, E04_room, FT_SLOW_S)
+TEST_F_TIMEOUT(remote_stream, E05_room, FT_SLOW_S)
 {
 	char c[4096];
 
@@ -374,7 +374,7 @@ TEST_F_TIMEOUT(remote_stream, E04_room, FT_SLOW_S)
 	EXPECT_LT(0, send(self->a, c, 1, MSG_DONTWAIT));
 }
 
-TEST_F_TIMEOUT(remote_stream, O22_timeouts, FT_SLOW_S)
+TEST_F_TIMEOUT(remote_stream, O32_timeouts, FT_SLOW_S)
 {
 	char c;
 
@@ -550,7 +550,7 @@ TEST_F_TIMEOUT(remote_stream, F04_backlog, FT_SLOW_S)
 }
 
 /* The far host goes with all that is open there. */
-TEST_F_TIMEOUT(remote_stream, namespace_goes, FT_SLOW_S)
+TEST_F_TIMEOUT(remote_stream, X04_namespace_goes, FT_SLOW_S)
 {
 	CONNECT();
 	EXPECT_EQ(1, send(self->a, "x", 1, 0));
@@ -558,7 +558,7 @@ TEST_F_TIMEOUT(remote_stream, namespace_goes, FT_SLOW_S)
 	ft_close(&self->listener);
 }
 
-TEST_F_TIMEOUT(remote_stream, info, FT_SLOW_S)
+TEST_F_TIMEOUT(remote_stream, P05_info, FT_SLOW_S)
 {
 	struct ferry_info info;
 	socklen_t len = sizeof(info);

@@ -96,6 +96,10 @@ check_kernel() {
 	try "what README.md and the tutorial show works on $release" \
 		"$top/tools/vm/vm" run --kernel "$release" --timeout 600 -- \
 		bash -ec 'tools/examples.sh run; tools/demo.sh' || :
+	[[ $release != "${releases[0]}" ]] ||
+		try "two machines talk by name on $release" \
+			"$top/tools/vm/vm" run --kernel "$release" --machines 2 --mem 1024 \
+			--timeout 180 -- "$top/selftests/two_machines.sh" || :
 	"$top/tools/vm/vm" run --kernel "$release" --timeout "${FERRY_TIMEOUT:-3000}" \
 		--log "$top/build/check-$release.kernel" -- "$top/selftests/run.sh" "${options[@]}" 2>&1 |
 		tee "$log" || status=$?

@@ -30,6 +30,7 @@ enum peer_flags {
 	PEER_ZEROCOPY	= 1 << 7,
 	PEER_MEMCPY	= 1 << 8,	/* no transport, the limit */
 	PEER_PIPE	= 1 << 9,
+	PEER_NETWORK	= 1 << 10,	/* between hosts: namespaces and a veth link */
 };
 
 struct peer {
@@ -59,6 +60,11 @@ int peer_connect(const struct peer *peer, int fd, unsigned int id);
 int peer_pair(const struct peer *peer, struct link *link, bool duplex);
 void peer_no_delay(const struct peer *peer, const struct link *link);
 unsigned int peer_new_id(void);
+
+/* ---- network.c: pairs between hosts ---- */
+
+int network_pair(const struct peer *peer, int fd[2]);
+bool network_cell(const struct peer *peer, const char *cell, long parameter);
 
 /* ---- process.c: measuring in processes of their own ---- */
 

@@ -221,6 +221,8 @@ static bool cell_applies(const struct peer *peer, const struct cell *cell, int c
 		return false;
 	if (!strcmp(cell->name, "pairs") && cpus < 2)
 		return false;
+	if (peer->flags & PEER_NETWORK && !network_cell(peer, cell->name, cell->parameter))
+		return false;
 	if (options.quick && cell->parameter == 100000)
 		return false;
 	return selected(peer->name, WORD_PEER) && selected(label, WORD_CELL);

@@ -53,6 +53,15 @@ const struct peer peers[] = {
 	  LOCAL | PEER_LISTENS | PEER_RECORDS },
 	{ "tipc-rdm", "unix-dgram", AF_TIPC, SOCK_RDM,
 	  LOCAL | PEER_DGRAM | PEER_RECORDS | PEER_LOSSY | PEER_NAMES },
+	/* Between hosts, against what carries them there. */
+	{ "veth-stream", "veth-tcp", AF_FERRY, SOCK_STREAM, PEER_SOCKET | PEER_NETWORK },
+	{ "veth-seqpacket", "veth-tcp", AF_FERRY, SOCK_SEQPACKET,
+	  PEER_SOCKET | PEER_NETWORK | PEER_RECORDS },
+	{ "veth-tcp", "veth-tcp", AF_INET, SOCK_STREAM, PEER_SOCKET | PEER_NETWORK },
+	{ "veth-dgram", "veth-udp", AF_FERRY, SOCK_DGRAM,
+	  PEER_SOCKET | PEER_NETWORK | PEER_RECORDS | PEER_LOSSY },
+	{ "veth-udp", "veth-udp", AF_INET, SOCK_DGRAM,
+	  PEER_SOCKET | PEER_NETWORK | PEER_RECORDS | PEER_LOSSY },
 	{ "memcpy", "unix-stream", AF_UNSPEC, 0, PEER_MEMCPY },
 };
 
@@ -222,7 +231,10 @@ int peer_pair(const struct peer *peer, struct link *link, bool duplex)
 		*link = (struct link){ .out = { fd[1], back[1] }, .in = { back[0], fd[0] } };
 		return 0;
 	}
-	if (peer->flags & PEER_SOCKETPAIR) {
+	if (peer->flags & PEER_NETWORK) {
+		if (network_pair(peer, fd))
+			return -1;
+	} else if (peer->flags & PEER_SOCKETPAIR) {
 		if (socketpair(peer->family, peer->type | SOCK_CLOEXEC, 0, fd))
 			return -1;
 	} else if (peer->flags & PEER_LISTENS) {
@@ -239,7 +251,8 @@ void peer_no_delay(const struct peer *peer, const struct link *link)
 {
 	int one = 1;
 
-	if (peer->family == AF_INET && peer->type == SOCK_STREAM)
+	if ((peer->family == AF_INET && peer->type == SOCK_STREAM) ||
+	    (peer->flags & PEER_NETWORK && peer->type != SOCK_DGRAM))
 		for (int i = 0; i < 2; i++)
 			setsockopt(link->out[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (peer->family == AF_TIPC && peer->type == SOCK_STREAM)
