@@ -14,7 +14,8 @@ its own list only. Socket is its socket with the calls that have an address made
 ctypes; all else is inherited, timeouts, files, selectors and asyncio work as ever:
 
     server = await asyncio.start_server(serve, sock=ferry.create_server("demo/upper"))
-    reader, writer = await asyncio.open_connection(sock=ferry.create_connection("demo/upper"))
+    s = ferry.create_connection("demo/upper")
+    reader, writer = await asyncio.open_connection(sock=s)
 
 An address is a name, as str (os.fsencode() makes bytes of it) or as bytes, or an
 Address. Where one comes back it is an Address, whose name is bytes; None where there is
@@ -88,7 +89,8 @@ class Address(_Fields):
     def pack(self) -> bytes:
         """The bytes of struct sockaddr_ferry, as many as bind(2) is to be told."""
         if len(self.name) > FERRY_NAME_MAX:
-            raise OSError(errno.EINVAL, f"AF_FERRY name longer than {FERRY_NAME_MAX} bytes")
+            raise OSError(errno.EINVAL,
+                          f"AF_FERRY name longer than {FERRY_NAME_MAX} bytes")
         if not self.node:
             node = bytes(16)
         elif ":" in self.node:
@@ -285,11 +287,14 @@ class Socket(socket.socket):
         *flags, address = rest
         return self.sendmsg([data], (), *flags, address=address)
 
-    def recvmsg_into(self, buffers: Iterable[WriteableBuffer], ancbufsize: int = 0, flags: int = 0
+    def recvmsg_into(self, buffers: Iterable[WriteableBuffer], ancbufsize: int = 0,
+                     flags: int = 0
                      ) -> tuple[int, list[tuple[int, int, bytes]], int, Optional[Address]]:
         views = [memoryview(buffer).cast("B") for buffer in buffers]
         parts = [(ctypes.c_char * len(view)).from_buffer(view) for view in views]
-        iov = (_Iovec * len(parts))(*((ctypes.addressof(part), len(part)) for part in parts))
+        iov = (_Iovec * len(parts))()
+        for vector, part in zip(iov, parts):
+            vector.base, vector.len = ctypes.addressof(part), len(part)
         name = ctypes.create_string_buffer(_ADDRESS_SIZE)
         control = ctypes.create_string_buffer(ancbufsize) if ancbufsize else None
         message = _Msghdr(ctypes.addressof(name), _ADDRESS_SIZE, iov, len(parts),
