@@ -46,6 +46,10 @@ INSTALL_HDR_PATH ?= $(DESTDIR)$(PREFIX)
 INSTALLED := bin/ferry lib/ferry/libferry-preload.so share/man/man1/ferry.1 share/man/man7/af_ferry.7 \
 	     share/bash-completion/completions/ferry \
 	     $(patsubst uapi/%,include/%,$(wildcard uapi/linux/*.h))
+# Where Python looks below PREFIX; elsewhere it needs PYTHONPATH.
+PYTHONDIR ?= $(or $(shell /usr/bin/python3 -c 'import site; print(next(path for path in \
+	     site.getsitepackages() if path.startswith("$(PREFIX)/lib/")))' 2>/dev/null), \
+	     $(PREFIX)/lib/python3/dist-packages)
 # What DKMS builds the module from, and what the packages are made from.
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 MODULE_SOURCES := Kbuild dkms.conf module uapi
@@ -107,8 +111,12 @@ dkms_install:		## install the module's sources in /usr/src for DKMS (DESTDIR=...
 headers_install:	## install <linux/ferry*.h> below INSTALL_HDR_PATH (/usr/local)
 	install -D -m 644 -t '$(INSTALL_HDR_PATH)/include/linux' uapi/linux/*.h
 
+.PHONY: python_install
+python_install:		## install the Python module below PREFIX (/usr/local; DESTDIR=..., PYTHONDIR=...)
+	install -D -m 644 -t '$(DESTDIR)$(strip $(PYTHONDIR))' tools/python/ferry.py
+
 .PHONY: install uninstall
-install: tools headers_install	## install the command, manual pages and headers below PREFIX (/usr/local; DESTDIR=...)
+install: tools headers_install python_install	## install command, manual pages, headers below PREFIX (DESTDIR=...)
 	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/bin' build/tools/ferry
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/ferry' build/tools/libferry-preload.so
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man1' Documentation/ferry.1
@@ -116,7 +124,7 @@ install: tools headers_install	## install the command, manual pages and headers 
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' tools/ferry/completion/ferry
 
 uninstall:		## remove them again (PREFIX=..., DESTDIR=...)
-	rm -f $(foreach file,$(INSTALLED),'$(DESTDIR)$(PREFIX)/$(file)')
+	rm -f $(foreach file,$(INSTALLED),'$(DESTDIR)$(PREFIX)/$(file)') '$(DESTDIR)$(strip $(PYTHONDIR))/ferry.py'
 
 .PHONY: deb
 deb:			## build the Debian packages ferry-dkms and ferry-tools in build/deb

@@ -27,7 +27,7 @@ step_build()
 	apt build-dep .
 	make deb
 	rm -rf /out/*
-	cp build/deb/ferry-{dkms,tools}_*.deb /out/
+	cp build/deb/{ferry-dkms,ferry-tools,python3-ferry}_*.deb /out/
 	apt install lintian
 	lintian --allow-root --fail-on warning,error build/deb/*.changes
 }
@@ -87,6 +87,7 @@ step_install()
 	[[ $(ferry --version) == "ferry $version" ]]
 	man -w 1 ferry
 	man -w 7 af_ferry
+	python3 -c 'import ferry; ferry.Address("x")'
 	echo '#include <sys/socket.h>
 	#include <linux/ferry.h>
 	int main(void) { return AF_FERRY == 18 ? 0 : 1; }' | gcc -xc - -o /tmp/uses
@@ -96,7 +97,7 @@ step_install()
 		cp -r "/lib/modules/$release"/{updates,modules.*} \
 			"/out/modules/$release/lib/modules/$release/"
 	done
-	apt purge ferry-dkms ferry-tools
+	apt purge ferry-dkms ferry-tools python3-ferry
 	diff <(echo "$before") <(files)
 	[[ -z $(dkms status) ]]
 

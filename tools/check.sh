@@ -78,9 +78,10 @@ try() {
 check_kernel() {
 	local release=$1 status=0 sum='' installed=$top/build/installed-$1 options=(-n)
 
-	# The old families are there to prove the tests, and programs that people use to
-	# prove "ferry run": once will do.
-	mapfile -t -O 1 options < <(grep -v -e '^run_programs' -e '^run_servers' -e '^run_grpc' "$top/selftests/programs.txt")
+	# The old families are there to prove the tests, programs that people use to prove
+	# "ferry run", and languages to prove their page: once will do.
+	mapfile -t -O 1 options < <(grep -v -e '^run_programs' -e '^run_servers' -e '^run_grpc' \
+		-e '^languages' "$top/selftests/programs.txt")
 	[[ $release != "${releases[0]}" ]] || options=()
 	step "Linux $release"
 	try "module builds for $release" \
@@ -121,7 +122,7 @@ check_debug() {
 
 	step "the debug kernel"
 	mapfile -t programs < <(grep -v -e '-m32' -e '^options$' -e '^socket_kind$' \
-		-e '^command' -e '^run_' "$top/selftests/programs.txt")
+		-e '^command' -e '^run_' -e '^languages' "$top/selftests/programs.txt")
 	FERRY_TIMEOUT=${FERRY_TIMEOUT:-4000} "$top/tools/check-debug.sh" -n "${programs[@]}" |
 		tee "$log" || status=$?
 	tally || :
@@ -244,7 +245,7 @@ step "building the tests"
 try "the selftests build" make -s -C "$top/selftests" || :
 try "the ferry command builds" make -s -C "$top" tools || :
 try "make install and make uninstall" "$top/tools/install-files-test.sh" || :
-try "the programs in README.md and the tutorial build" "$top/tools/examples.sh" build || :
+try "the programs in README.md, the tutorial and languages.md build" "$top/tools/examples.sh" build || :
 # The longest first.
 run_parts debug static "${releases[@]}" machine
 

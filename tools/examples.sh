@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What README.md and Documentation/tutorial.md show, compiled and run from
-# their very text: a C block that begins with a comment with the name of its
-# file is a program, and of a console block the lines that begin with "$ " are
-# commands (with "> " they go on), the others what these print.
+# What README.md, Documentation/tutorial.md and languages.md show, compiled and
+# run from their very text: a block that begins with a comment with the name of
+# its file is a program, and of a console block the lines that begin with "$ "
+# are commands (with "> " they go on), the others what these print.
 #
-# usage: examples.sh build     the programs, into build/examples/
+# usage: examples.sh build     the programs, into build/examples/; those of
+#                              languages.md, where there are compilers for them,
+#                              into a directory for each language
 #        examples.sh run       in the machine: the programs of README.md must
 #                              understand each other, the commands print what
 #                              stands there
@@ -17,21 +19,55 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dir=$top/build/examples
 pages=("$top/README.md" "$top/Documentation/tutorial.md")
 
+# extract PAGE LANGUAGE DIR: the programs in blocks of a language.
+extract() {
+	mkdir -p "$3"
+	awk -v start="\`\`\`$2" -v dir="$3" '
+		$0 == start { block = 1; next }
+		/^```$/ { block = 0; file = "" }
+		block == 1 {
+			block = 2
+			if ($0 ~ /^(\/\*|\/\/|#) [a-z]+\.[a-z]+:/) {
+				file = $2
+				sub(/:$/, "", file)
+				file = dir "/" file
+			}
+		}
+		file { print > file }' "$1"
+}
+
+# What needs no compiler is looked at by its own language in selftests/languages.sh.
+build_languages() {
+	local to=$dir/languages language what go=(env CGO_ENABLED=0 GO111MODULE=off
+		GOCACHE="${FERRY_CACHE:-$HOME/.cache/ferry}/go" GOFLAGS='' GOTOOLCHAIN=local go)
+
+	for language in c perl python go rust javascript; do
+		extract "$top/Documentation/languages.md" "$language" "$to/$language"
+	done
+	for what in server client; do
+		gcc -Wall -Wextra -Werror -O2 -I "$top/uapi" -o "$to/c/$what" "$to/c/$what.c"
+		if command -v go >/dev/null; then
+			"${go[@]}" vet "$to/go/$what.go" "$to/go/ferry.go"
+			"${go[@]}" build -o "$to/go/$what" "$to/go/$what.go" "$to/go/ferry.go"
+		fi
+		if command -v rustc >/dev/null; then
+			rustc --edition 2021 -D warnings -O -o "$to/rust/$what" "$to/rust/$what.rs"
+		fi
+	done
+	command -v gofmt >/dev/null || return 0
+	gofmt -d "$to/go" >"$to/gofmt"
+	[ ! -s "$to/gofmt" ] || {
+		cat "$to/gofmt" >&2
+		return 1
+	}
+}
+
 build() {
 	local page file
 
 	rm -rf "$dir"
-	mkdir -p "$dir"
 	for page in "${pages[@]}"; do
-		awk -v dir="$dir" '
-			/^```c$/ { block = 1; next }
-			/^```$/ { block = 0; file = "" }
-			block == 1 {
-				block = 2
-				if (match($0, /^\/\* [a-z]+\.c:/))
-					file = dir "/" substr($0, 4, RLENGTH - 4)
-			}
-			file { print > file }' "$page"
+		extract "$page" c "$dir"
 	done
 	for file in server client; do
 		[ -s "$dir/$file.c" ] || {
@@ -42,6 +78,7 @@ build() {
 	for file in "$dir"/*.c; do
 		gcc -Wall -Wextra -Werror -O2 -I "$top/uapi" -o "${file%.c}" "$file"
 	done
+	build_languages
 }
 
 run_programs() {

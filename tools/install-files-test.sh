@@ -28,6 +28,7 @@ diff <(files) - <<-'END'
 	644 opt/ferry/include/linux/ferry.h
 	644 opt/ferry/include/linux/ferry_diag.h
 	644 opt/ferry/lib/ferry/libferry-preload.so
+	644 opt/ferry/lib/python3/dist-packages/ferry.py
 	644 opt/ferry/share/bash-completion/completions/ferry
 	644 opt/ferry/share/man/man1/ferry.1
 	644 opt/ferry/share/man/man7/af_ferry.7
@@ -45,6 +46,18 @@ for page in man1/ferry.1 man7/af_ferry.7; do
 	text=$(mandoc "$root/opt/ferry/share/man/$page" | sed 's/.\x08//g')
 	[[ $text == *AF_FERRY* ]] || die "$page is no page"
 done
+
+if [[ -x /usr/bin/python3 ]]; then
+	PYTHONPATH=$root/opt/ferry/lib/python3/dist-packages /usr/bin/python3 -B -c \
+		'import ferry; assert ferry.Address("x").pack() == b"\x12" + bytes(19) + b"x"'
+	# Below the usual prefixes it is where Python looks.
+	for prefix in /usr /usr/local; do
+		make -s -C "$top" python_install DESTDIR="$root" PREFIX="$prefix"
+		found=$(cd "$root" && find usr -name ferry.py)
+		/usr/bin/python3 -c 'import sys; assert sys.argv[1] in sys.path' "/${found%/*}"
+		rm -r "${root:?}/usr"
+	done
+fi
 
 make -s -C "$top" uninstall DESTDIR="$root" PREFIX=/opt/ferry
 [[ -z $(files) ]] || die "still there: $(files)"

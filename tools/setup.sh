@@ -40,9 +40,9 @@ packages() {
 		printf '%s\n' sparse shellcheck python3 procps linux-source-6.12 gcc-multilib \
 			libmnl-dev libjson-c-dev pkg-config mandoc
 		;;
-	programs) # make check: what runs under "ferry run" in the selftests; absent ones are skipped
+	programs) # make check: what runs under "ferry run", and languages; tests of absent ones are skipped
 		printf '%s\n' redis-server memcached tmux openssh-client dbus-daemon dbus-bin nginx haproxy curl nodejs \
-			python3-grpcio postgresql
+			python3-grpcio postgresql golang-go rustc
 		;;
 	next | cross) # make check: a newer kernel than this Debian has, see debian-tree.sh
 		printf '%s\n' debootstrap debian-archive-keyring
