@@ -27,6 +27,7 @@
 #include "carrier_udp.h"
 #include "cmsg.h"
 #include "compat.h"
+#include "frame.h"
 #include "name.h"
 #include "node.h"
 #include "packet.h"
@@ -524,12 +525,15 @@ bool ferry_remote_turn(struct sock *sk, int flags)
 static void ferry_remote_describe(struct socket *sock, struct msghdr *msg,
 				  struct sk_buff *skb, int flags)
 {
+	bool connects = ferry_connects(sock->sk);
 	struct sock *sk = sock->sk;
 
 	if (msg->msg_name)
-		msg->msg_namelen = ferry_remote_sender(skb, msg->msg_name);
+		msg->msg_namelen = connects ?
+				   ferry_addr_copy(msg->msg_name, ferry_sk(sk)->far_addr) :
+				   ferry_remote_sender(skb, msg->msg_name);
 	ferry_recv_extras_skb(sk, msg, skb);
-	if (!skb->len)
+	if (!skb->len || (connects && ferry_frame_eor(skb)))
 		msg->msg_flags |= MSG_EOR;
 	if (ferry_cmsg_wanted(sock)) {
 		struct scm_cookie scm = {};
@@ -541,8 +545,8 @@ static void ferry_remote_describe(struct socket *sock, struct msghdr *msg,
 }
 
 /**
- * ferry_remote_recvmsg() - receive a datagram that came from another host
- * @sock: datagram socket
+ * ferry_remote_recvmsg() - receive a record that came from another host
+ * @sock: DGRAM or SEQPACKET socket
  * @msg: where to
  * @size: bytes that fit
  * @flags: of the call
