@@ -181,7 +181,7 @@ static void ferry_tcp_look(struct ferry_tcp *tcp)
 	if (csk->sk_state == TCP_CLOSE && !tcp->frames.broken)
 		ferry_tcp_move_error(csk, tcp->sk);
 	ferry_frames_end(&tcp->frames, tcp->sk, csk);
-	if (tcp->frames.broken)
+	if (tcp->frames.broken && csk->sk_state != TCP_CLOSE)
 		ferry_tcp_event(tcp);
 	/* Who waits to send need not wait for what is still to be read. */
 	if (csk->sk_shutdown & SEND_SHUTDOWN)
@@ -489,8 +489,9 @@ static void ferry_tcp_serve(struct ferry_tcp *tcp)
 	struct sock *csk = tcp->sock->sk;
 	int err;
 
-	if (tcp->frames.broken) {
-		tcp_abort(csk, ECONNABORTED);
+	if (READ_ONCE(tcp->frames.broken)) {
+		if (READ_ONCE(csk->sk_state) != TCP_CLOSE)
+			tcp_abort(csk, ECONNABORTED);
 		return;
 	}
 	lock_sock(csk);

@@ -360,7 +360,7 @@ static int ferry_frames_take(read_descriptor_t *desc, struct sk_buff *skb,
 static void ferry_frames_break(struct ferry_frames *fr, struct sock *sk, int err)
 {
 	fr->ended = 1;
-	fr->broken = 1;
+	WRITE_ONCE(fr->broken, 1);
 	ferry_count(sock_net(sk), FERRY_STAT_TCP_BROKEN);
 	trace_ferry_drop(sk, "frame");
 	/* Pairs with ferry_error(). */
@@ -470,7 +470,7 @@ static bool ferry_frames_carve(struct ferry_frames *fr, struct sock *sk, u32 wan
 	ok = skb_page_frag_refill(min_t(u32, want, FERRY_FRAME_PIECE), pages,
 				  sk->sk_allocation);
 	if (ok) {
-		want = min(want, pages->size - pages->offset);
+		want = min_t(u32, want, pages->size - pages->offset);
 		bvec_set_page(bv, pages->page, want, pages->offset);
 		get_page(pages->page);
 		pages->offset += want;

@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 
 #define NET_HOSTS	3
 #define NET_PORT	1818
@@ -126,6 +127,36 @@ static inline int net_bound(const struct net *net, int host, int type,
 
 	net_addr(&addr, node, name);
 	if (fd >= 0 && bind(fd, &addr.sa, addr.len))
+		ft_close(&fd);
+	return fd;
+}
+
+/* A socket of a host that listens at a name all may connect to, or -1. */
+static inline int net_listener(const struct net *net, int host, int type,
+			       const char *name)
+{
+	int fd;
+
+	umask(0);
+	fd = net_bound(net, host, type, NULL, name);
+	if (fd >= 0 && listen(fd, 8))
+		ft_close(&fd);
+	return fd;
+}
+
+/* In the place of a host's door: a plain listener of TCP, or -1. */
+static inline int net_impostor(const struct net *net, int host)
+{
+	struct sockaddr_in6 in6 = {
+		.sin6_family = AF_INET6, .sin6_port = htons(NET_PORT),
+	};
+	int fd = -1;
+
+	if (net_port(net, host, 0))
+		return -1;
+	fd = net_socket(net, host, AF_INET6, SOCK_STREAM);
+	ft_setint(fd, SO_REUSEADDR, 1);
+	if (bind(fd, (void *)&in6, sizeof(in6)) || listen(fd, 8))
 		ft_close(&fd);
 	return fd;
 }
