@@ -338,7 +338,7 @@ static bool raw_frame(int fd, uint32_t len, const void *data, size_t n)
 /* Byte by byte, several at once, and without bytes. */
 TEST_F_TIMEOUT(frames, pieces, FT_SLOW_S)
 {
-	static const char wire[] = "\0\0\0\3one" "\200\0\0\3two" "\0\0\0\0" "\0\0\0\1x";
+	static const char wire[] = "\0\0\0\3one\200\0\0\3two\0\0\0\0\0\0\0\1x";
 	char buf[8];
 	struct iovec iov = { buf, sizeof(buf) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };

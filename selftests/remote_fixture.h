@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Connections between two hosts, as a fixture for any type: a listener "service" at
- * host 1, which all may connect to, reached by IPv4 and by IPv6; a of host 0 and b
- * accepted, once CONNECT() has made them.
+ * host 1, which all may connect to, reached as its variants say; a of host 0 and b
+ * accepted, once CONNECT_TYPE() has made them.
  */
 #ifndef REMOTE_FIXTURE_H
 #define REMOTE_FIXTURE_H
@@ -24,16 +24,6 @@ FIXTURE_VARIANT(_fixture)							\
 	const char *node;							\
 };										\
 										\
-FIXTURE_VARIANT_ADD(_fixture, IPv4)						\
-{										\
-	.node = "10.18.0.2",							\
-};										\
-										\
-FIXTURE_VARIANT_ADD(_fixture, IPv6)						\
-{										\
-	.node = "fd18::2",							\
-};										\
-										\
 FIXTURE_SETUP(_fixture)								\
 {										\
 	FT_NEED(AF_FERRY, (_type));						\
@@ -52,6 +42,18 @@ FIXTURE_TEARDOWN(_fixture)							\
 	ft_close(&self->b);							\
 	ft_close(&self->listener);						\
 	net_down(&self->net);							\
+}
+
+#define REMOTE_IPV4(_fixture)							\
+FIXTURE_VARIANT_ADD(_fixture, IPv4)						\
+{										\
+	.node = "10.18.0.2",							\
+}
+
+#define REMOTE_IPV6(_fixture)							\
+FIXTURE_VARIANT_ADD(_fixture, IPv6)						\
+{										\
+	.node = "fd18::2",							\
 }
 
 /* A connection of this type. */

@@ -11,6 +11,8 @@
 #define BIG	(ft_checks_itself() ? 4UL << 20 : 64UL << 20)
 
 REMOTE_FIXTURE(remote_stream, SOCK_STREAM)
+REMOTE_IPV4(remote_stream);
+REMOTE_IPV6(remote_stream);
 
 #define CONNECT()	CONNECT_TYPE(SOCK_STREAM)
 
