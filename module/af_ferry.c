@@ -23,7 +23,9 @@
 #include "poll.h"
 #include "proc.h"
 #include "record.h"
+#include "remote.h"
 #include "remote_dgram.h"
+#include "remote_seqpacket.h"
 #include "remote_stream.h"
 #include "socklist.h"
 #include "sockopt.h"
@@ -296,9 +298,9 @@ const struct proto_ops ferry_remote_stream_ops = {
 	.accept		= ferry_accept_op,
 	.getname	= ferry_getname,
 	.poll		= ferry_remote_poll,
-	.ioctl		= ferry_remote_ioctl,
+	.ioctl		= ferry_remote_stream_ioctl,
 #ifdef CONFIG_COMPAT
-	.compat_ioctl	= ferry_remote_compat_ioctl,
+	.compat_ioctl	= ferry_remote_stream_compat_ioctl,
 #endif
 	.gettstamp	= sock_gettstamp,
 	.listen		= ferry_listen,
@@ -337,6 +339,34 @@ static const struct proto_ops ferry_seqpacket_ops = {
 	.show_fdinfo	= ferry_show_fdinfo,
 	.sendmsg	= ferry_seqpacket_sendmsg,
 	.recvmsg	= ferry_record_recvmsg,
+	FERRY_SENDPAGE_OP
+	.mmap		= sock_no_mmap,
+	.set_peek_off	= ferry_record_set_peek_off,
+};
+
+/* Of records, likewise. */
+const struct proto_ops ferry_remote_seqpacket_ops = {
+	.family		= PF_FERRY,
+	.owner		= THIS_MODULE,
+	.release	= ferry_remote_release,
+	.bind		= ferry_bind,
+	.connect	= ferry_connect,
+	.socketpair	= ferry_socketpair,
+	.accept		= ferry_accept_op,
+	.getname	= ferry_getname,
+	.poll		= ferry_remote_poll,
+	.ioctl		= ferry_remote_seqpacket_ioctl,
+#ifdef CONFIG_COMPAT
+	.compat_ioctl	= ferry_remote_seqpacket_compat_ioctl,
+#endif
+	.gettstamp	= sock_gettstamp,
+	.listen		= ferry_listen,
+	.shutdown	= ferry_remote_shutdown,
+	.setsockopt	= ferry_setsockopt,
+	.getsockopt	= ferry_getsockopt,
+	.show_fdinfo	= ferry_show_fdinfo,
+	.sendmsg	= ferry_remote_seqpacket_sendmsg,
+	.recvmsg	= ferry_remote_seqpacket_recvmsg,
 	FERRY_SENDPAGE_OP
 	.mmap		= sock_no_mmap,
 	.set_peek_off	= ferry_record_set_peek_off,

@@ -144,6 +144,7 @@ static const char * const ferry_stat_names[FERRY_STAT_MAX] = {
 	[FERRY_STAT_TCP_LEFT]		= "tcp_left",
 	[FERRY_STAT_TCP_LATE]		= "tcp_late",
 	[FERRY_STAT_TCP_CROWDED]	= "tcp_crowded",
+	[FERRY_STAT_TCP_BROKEN]		= "tcp_broken",
 };
 
 /* /proc/net/ferry_stat: a counter a line. */

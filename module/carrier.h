@@ -25,6 +25,7 @@
  * @FERRY_STAT_TCP_LEFT: closed or reset before the hello was complete
  * @FERRY_STAT_TCP_LATE: the hello was not complete in time
  * @FERRY_STAT_TCP_CROWDED: the oldest without a hello, ended for a newer one
+ * @FERRY_STAT_TCP_BROKEN: connections cut because what came was no record
  * @FERRY_STAT_MAX: how many they are
  */
 enum ferry_stat {
@@ -44,6 +45,7 @@ enum ferry_stat {
 	FERRY_STAT_TCP_LEFT,
 	FERRY_STAT_TCP_LATE,
 	FERRY_STAT_TCP_CROWDED,
+	FERRY_STAT_TCP_BROKEN,
 	FERRY_STAT_MAX,
 };
 

@@ -81,6 +81,7 @@ static void ferry_mirror_keepalive(struct sock *carrier, const struct sock *sk)
 static void ferry_mirror_buffers(struct sock *carrier, const struct sock *sk)
 {
 	int sndbuf = READ_ONCE(sk->sk_sndbuf);
+	int rcvbuf = READ_ONCE(sk->sk_rcvbuf);
 	u8 locks;
 
 	/* Who changes it comes here afterwards. */
@@ -90,8 +91,11 @@ static void ferry_mirror_buffers(struct sock *carrier, const struct sock *sk)
 		carrier->sk_userlocks = (carrier->sk_userlocks & ~FERRY_BUF_LOCKS) | locks;
 		0;
 	}));
+	/* Half of it, as records wait in the socket's own queue too. */
+	if (sk->sk_type == SOCK_SEQPACKET)
+		rcvbuf = max_t(int, rcvbuf / 2, SOCK_MIN_RCVBUF);
 	if (locks & SOCK_RCVBUF_LOCK)
-		WRITE_ONCE(carrier->sk_rcvbuf, READ_ONCE(sk->sk_rcvbuf));
+		WRITE_ONCE(carrier->sk_rcvbuf, rcvbuf);
 	if (carrier->sk_sndbuf == sndbuf ||
 	    (ferry_is_tcp(carrier) && !(locks & SOCK_SNDBUF_LOCK)))
 		return;
@@ -253,7 +257,8 @@ void ferry_carrier_learn(struct sock *sk)
 #endif
 	if (READ_ONCE(sk->sk_incoming_cpu) != READ_ONCE(carrier->sk_incoming_cpu))
 		WRITE_ONCE(sk->sk_incoming_cpu, READ_ONCE(carrier->sk_incoming_cpu));
-	if (!ferry_is_tcp(carrier))
+	/* To records they are limits of the socket's own. */
+	if (sk->sk_type != SOCK_STREAM)
 		return;
 	if (!(locks & SOCK_SNDBUF_LOCK) && sndbuf != READ_ONCE(carrier->sk_sndbuf))
 		cmpxchg(&sk->sk_sndbuf, sndbuf, READ_ONCE(carrier->sk_sndbuf));

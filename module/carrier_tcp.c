@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The TCP connection behind a STREAM socket whose peer is on another host: how it is
- * made, what it tells, and its end.
+ * The TCP connection behind a STREAM or SEQPACKET socket whose peer is on another host:
+ * how it is made, what it tells, and its end.
  *
  * A connect goes on in a work item, whoever waits for it or does not: it says the hello
  * when TCP is connected, reads the answer, and then the socket is connected, or not. The
@@ -11,6 +11,9 @@
  * there is a connection and afterwards. The connection's callbacks wake them; those of
  * TCP are called first, for the few who sleep inside of TCP. They run under TCP's lock,
  * in softirq too, and reach the socket by sk_user_data under sk_callback_lock.
+ *
+ * Of records (frame.c) the callbacks take what has come; what cannot be done there, or
+ * not yet, is left to the work, which then serves the connection.
  *
  * Errors: what ends a connection is moved from TCP's sk_err to the socket's, where the
  * core looks for SO_ERROR, so that it is told once.
@@ -32,14 +35,18 @@
 #include "compat.h"
 #include "connection.h"
 #include "ferry.h"
+#include "frame.h"
 #include "handshake.h"
 #include "name.h"
 #include "node.h"
 #include "poll.h"
-#include "remote_stream.h"
+#include "remote.h"
+#include "remote_dgram.h"
 
 /* How long the answer to a hello may take. */
 #define FERRY_ANSWER_TIME	(30 * HZ)
+/* After what time is tried again what lacked memory. */
+#define FERRY_MEMORY_TIME	(HZ / 20)
 
 /*
  * For connects alone: their work waits for lock_sock(), which a user may hold for long,
@@ -62,7 +69,7 @@ static struct cred *ferry_nobody;
  * @write_space: likewise
  * @state_change: likewise
  * @error_report: likewise
- * @work: of a connect
+ * @work: of a connect; of records, serves the connection afterwards
  * @deadline: when the answer must be there, once the hello is @sent
  * @remote: address of the peer, to be the socket's
  * @sent: the hello is sent
@@ -70,6 +77,7 @@ static struct cred *ferry_nobody;
  * @answer: the answer
  * @len: bytes of the hello
  * @hello: the hello
+ * @frames: records on their way in and out
  */
 struct ferry_tcp {
 	struct rcu_work		free;
@@ -89,7 +97,13 @@ struct ferry_tcp {
 	struct ferry_answer	answer;
 	u16			len;
 	struct ferry_hello	hello;
+	struct ferry_frames	frames;
 };
+
+static bool ferry_tcp_framed(const struct ferry_tcp *tcp)
+{
+	return tcp->sk->sk_type == SOCK_SEQPACKET;
+}
 
 static void ferry_tcp_free(struct work_struct *work)
 {
@@ -98,6 +112,7 @@ static void ferry_tcp_free(struct work_struct *work)
 
 	if (tcp->remote)
 		ferry_addr_put(tcp->remote);
+	ferry_frames_free(&tcp->frames);
 	sock_put(tcp->sk);
 	kfree(tcp);
 }
@@ -143,10 +158,40 @@ static int ferry_tcp_move_error(struct sock *csk, struct sock *sk)
 {
 	int err = xchg(&csk->sk_err, 0);
 
+	/* Its peer told the end before: a sender learns of it all the same. */
+	if (err == EPIPE && sk->sk_type == SOCK_SEQPACKET)
+		return 0;
 	if (err)
 		/* Pairs with ferry_error(). */
 		smp_store_release(&sk->sk_err, err);
 	return err;
+}
+
+/* Take the records that TCP has. TCP's lock is held. */
+static void ferry_tcp_input(struct ferry_tcp *tcp)
+{
+	int err = ferry_frames_input(&tcp->frames, tcp->sk, tcp->sock->sk);
+
+	if (err == -ENOMEM)
+		ferry_tcp_wait(tcp, FERRY_MEMORY_TIME);
+	else if (err)
+		ferry_tcp_event(tcp);
+}
+
+/* Of records: TCP's state has changed. TCP's lock is held. */
+static void ferry_tcp_look(struct ferry_tcp *tcp)
+{
+	struct sock *csk = tcp->sock->sk;
+
+	/* What ended it is told by none but the first who asks after the end. */
+	if (csk->sk_state == TCP_CLOSE && !tcp->frames.broken)
+		ferry_tcp_move_error(csk, tcp->sk);
+	ferry_frames_end(&tcp->frames, tcp->sk, csk);
+	if (tcp->frames.broken && csk->sk_state != TCP_CLOSE)
+		ferry_tcp_event(tcp);
+	/* Who waits to send need not wait for what is still to be read. */
+	if (csk->sk_shutdown & SEND_SHUTDOWN)
+		ferry_wake_space(tcp->sk);
 }
 
 static void ferry_tcp_data_ready(struct sock *csk)
@@ -159,7 +204,10 @@ static void ferry_tcp_data_ready(struct sock *csk)
 		tcp->data_ready(csk);
 		if (tcp->attached) {
 			ferry_carrier_learn(tcp->sk);
-			ferry_wake_reader(tcp->sk);
+			if (ferry_tcp_framed(tcp))
+				ferry_tcp_input(tcp);
+			else
+				ferry_wake_reader(tcp->sk);
 		} else {
 			ferry_tcp_event(tcp);
 		}
@@ -176,9 +224,14 @@ static void ferry_tcp_write_space(struct sock *csk)
 	tcp = csk->sk_user_data;
 	if (tcp) {
 		tcp->write_space(csk);
-		if (tcp->attached && sk_stream_is_writeable(csk))
+		/* Its work tells when the rest has gone. */
+		if (tcp->attached && READ_ONCE(tcp->frames.rest)) {
+			if (!tcp->frames.pushing)
+				ferry_tcp_event(tcp);
+		} else if (tcp->attached && sk_stream_is_writeable(csk)) {
 			ferry_tcp_wake(tcp->sk, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND,
 				       POLL_OUT);
+		}
 	}
 	read_unlock_bh(&csk->sk_callback_lock);
 }
@@ -195,6 +248,8 @@ static void ferry_tcp_state_change(struct sock *csk)
 		shutdown = READ_ONCE(csk->sk_shutdown);
 		if (!tcp->attached)
 			ferry_tcp_event(tcp);
+		else if (ferry_tcp_framed(tcp))
+			ferry_tcp_look(tcp);
 		else if (shutdown == SHUTDOWN_MASK)
 			ferry_wake_state(tcp->sk, POLL_HUP);
 		else
@@ -214,7 +269,8 @@ static void ferry_tcp_error_report(struct sock *csk)
 	if (tcp) {
 		tcp->error_report(csk);
 		if (READ_ONCE(tcp->attached)) {
-			ferry_tcp_move_error(csk, tcp->sk);
+			if (!READ_ONCE(tcp->frames.broken))
+				ferry_tcp_move_error(csk, tcp->sk);
 			sk_error_report(tcp->sk);
 		} else {
 			ferry_tcp_event(tcp);
@@ -325,6 +381,11 @@ static void ferry_tcp_attach(struct ferry_tcp *tcp)
 	/* What was told before it was attached. */
 	if (ferry_tcp_move_error(csk, tcp->sk))
 		sk_error_report(tcp->sk);
+	if (ferry_tcp_framed(tcp)) {
+		lock_sock(csk);
+		ferry_tcp_input(tcp);
+		release_sock(csk);
+	}
 }
 
 /*
@@ -443,6 +504,27 @@ static int ferry_tcp_step(struct ferry_tcp *tcp)
 	return err;
 }
 
+/* What the callbacks of a connection of records have left to be done. */
+static void ferry_tcp_serve(struct ferry_tcp *tcp)
+{
+	struct sock *csk = tcp->sock->sk;
+	int err;
+
+	if (READ_ONCE(tcp->frames.broken)) {
+		if (READ_ONCE(csk->sk_state) != TCP_CLOSE)
+			tcp_abort(csk, ECONNABORTED);
+		return;
+	}
+	lock_sock(csk);
+	err = ferry_frames_push(&tcp->frames, csk);
+	ferry_tcp_input(tcp);
+	release_sock(csk);
+	if (err == -EAGAIN)
+		ferry_tcp_wait(tcp, FERRY_MEMORY_TIME);
+	else
+		ferry_wake_space(tcp->sk);
+}
+
 static void ferry_tcp_work(struct work_struct *work)
 {
 	struct ferry_tcp *tcp =
@@ -458,12 +540,14 @@ static void ferry_tcp_work(struct work_struct *work)
 	lock_sock(sk);
 	/* Given up meanwhile, or done by an earlier one. */
 	if (!tcp->sock || tcp->attached) {
+		if (tcp->sock && ferry_tcp_framed(tcp))
+			ferry_tcp_serve(tcp);
 		release_sock(sk);
 		goto out;
 	}
 	err = ferry_tcp_step(tcp);
 	/* One that came while this was under way, see ferry_tcp_connect(). */
-	if (!err && rcu_access_pointer(sk->sk_filter))
+	if (!err && !ferry_tcp_framed(tcp) && rcu_access_pointer(sk->sk_filter))
 		err = -EOPNOTSUPP;
 	if (err == -EAGAIN) {
 		if (tcp->sent)
@@ -532,7 +616,7 @@ static int ferry_tcp_bind(struct sock *sk, struct socket *sock)
 
 /**
  * ferry_tcp_connect() - begin to connect to another host
- * @sock: unconnected STREAM socket
+ * @sock: unconnected STREAM or SEQPACKET socket
  * @sa: address of a listener, with the node of another host
  * @len: its length
  *
@@ -540,7 +624,7 @@ static int ferry_tcp_bind(struct sock *sk, struct socket *sock)
  *
  * Context: process, may sleep, lock_sock() held.
  * Return: 0, -ENETUNREACH (net.ferry.port is not set), -EOPNOTSUPP (a filter is
- * attached), -EADDRNOTAVAIL, -ENOMEM, or an error of TCP's connect(2).
+ * attached to a stream), -EADDRNOTAVAIL, -ENOMEM, or an error of TCP's connect(2).
  */
 int ferry_tcp_connect(struct socket *sock, const struct sockaddr_ferry *sa,
 		      int len)
@@ -558,7 +642,7 @@ int ferry_tcp_connect(struct socket *sock, const struct sockaddr_ferry *sa,
 
 	if (!port)
 		return -ENETUNREACH;
-	if (rcu_access_pointer(sk->sk_filter))
+	if (sk->sk_type == SOCK_STREAM && rcu_access_pointer(sk->sk_filter))
 		return -EOPNOTSUPP;
 
 	addr_len = ferry_tcp_sockaddr(sk, sa, port, &addr);
@@ -578,7 +662,7 @@ int ferry_tcp_connect(struct socket *sock, const struct sockaddr_ferry *sa,
 	own = ferry_own_addr(sk);
 	if (own && own->sa.sfy_scope != FERRY_SCOPE_NETWORK)
 		own = NULL;
-	tcp->len = ferry_hello_make(&tcp->hello, own, sa->sfy_name,
+	tcp->len = ferry_hello_make(&tcp->hello, sk->sk_type, own, sa->sfy_name,
 				    len - FERRY_ADDR_HDR);
 
 	spin_lock(&fs->lock);
@@ -586,9 +670,9 @@ int ferry_tcp_connect(struct socket *sock, const struct sockaddr_ferry *sa,
 	spin_unlock(&fs->lock);
 	ferry_carrier_configure(sk);
 	ferry_tcp_hook(tcp);
-	/* From here on calls on the socket are those of a remote stream. */
+	/* From here on calls on the socket are those for other hosts. */
 	ferry_set_state(sk, FERRY_REMOTE_CONNECTING);
-	WRITE_ONCE(sock->ops, &ferry_remote_stream_ops);
+	WRITE_ONCE(sock->ops, ferry_remote_ops(sk));
 
 	err = ferry_tcp_bind(sk, csock);
 	if (!err && sock_flag(sk, SOCK_LOCALROUTE) &&
@@ -660,18 +744,23 @@ void ferry_tcp_disown(struct sock *sk)
  * @sk: the socket
  *
  * As close(2) of TCP's socket, SO_LINGER included, but that a kernel thread does not
- * wait.
+ * wait. Of records TCP is given first what it had no room for; and what is unread, if
+ * it lies in the socket's own queue, resets the connection too.
  *
  * Context: process, may sleep.
  */
 void ferry_tcp_end(struct sock *sk)
 {
 	struct socket *sock = NULL;
+	struct ferry_tcp *tcp;
+	bool reset = false;
 
 	lock_sock(sk);
 	if (!ferry_tcp_cancel(sk, 0) && ferry_remote(sk)) {
 		/* SO_LINGER, set a moment ago. */
 		ferry_carrier_refresh(sk);
+		tcp = ferry_sk(sk)->carrier->sk->sk_user_data;
+		refcount_inc(&tcp->refs);
 		sock = ferry_tcp_detach(sk);
 	}
 	release_sock(sk);
@@ -681,7 +770,17 @@ void ferry_tcp_end(struct sock *sk)
 	lock_sock(sock->sk);
 	if (current->flags & PF_KTHREAD && sock->sk->sk_lingertime)
 		sock_reset_flag(sock->sk, SOCK_LINGER);
+	if (ferry_tcp_framed(tcp)) {
+		/* What lies unread at TCP itself is TCP's to look for. */
+		reset = ferry_remote_waits(sk) || tcp->frames.have ||
+			tcp->frames.broken;
+		if (!reset)
+			reset = ferry_frames_flush(&tcp->frames, sock->sk) == -EAGAIN;
+	}
 	release_sock(sock->sk);
+	ferry_tcp_put(tcp);
+	if (reset)
+		sock_no_linger(sock->sk);
 	sock_release(sock);
 }
 
@@ -725,6 +824,79 @@ struct sock *ferry_tcp_get(struct sock *sk)
 	}
 	spin_unlock(&fs->lock);
 	return csk;
+}
+
+/**
+ * ferry_tcp_frames() - the records of a connection
+ * @carrier: TCP's socket of a SEQPACKET socket that is connected, and is not released
+ *	meanwhile
+ *
+ * Return: the records.
+ */
+struct ferry_frames *ferry_tcp_frames(const struct socket *carrier)
+{
+	struct ferry_tcp *tcp = carrier->sk->sk_user_data;
+
+	return &tcp->frames;
+}
+
+/**
+ * ferry_tcp_resume() - take records from TCP again
+ * @sk: as for ferry_tcp_frames(), the socket itself
+ *
+ * Context: process, may sleep.
+ */
+void ferry_tcp_resume(struct sock *sk)
+{
+	struct sock *csk = ferry_sk(sk)->carrier->sk;
+	struct ferry_tcp *tcp = csk->sk_user_data;
+
+	lock_sock(csk);
+	WRITE_ONCE(tcp->frames.paused, 0);
+	ferry_tcp_input(tcp);
+	release_sock(csk);
+}
+
+/**
+ * ferry_tcp_read() - there may be room for records again
+ * @sk: connected socket of either type, from which something was read
+ *
+ * Context: process, may sleep.
+ */
+void ferry_tcp_read(struct sock *sk)
+{
+	if (sk->sk_type == SOCK_SEQPACKET &&
+	    ferry_frames_resumable(ferry_tcp_frames(ferry_sk(sk)->carrier), sk))
+		ferry_tcp_resume(sk);
+}
+
+/**
+ * ferry_tcp_later() - TCP has not taken all of a record
+ * @carrier: as for ferry_tcp_frames()
+ */
+void ferry_tcp_later(const struct socket *carrier)
+{
+	ferry_tcp_wait(carrier->sk->sk_user_data, FERRY_MEMORY_TIME);
+}
+
+/**
+ * ferry_tcp_outq() - how much was sent and is not acknowledged
+ * @csk: TCP's socket, with a reference
+ *
+ * Context: any.
+ * Return: bytes.
+ */
+u32 ferry_tcp_outq(const struct sock *csk)
+{
+	const struct ferry_tcp *tcp;
+	u32 unsent = 0;
+
+	rcu_read_lock();
+	tcp = rcu_dereference(__sk_user_data(csk));
+	if (tcp)
+		unsent = READ_ONCE(tcp->frames.unsent);
+	rcu_read_unlock();
+	return ferry_tcp_unacked(csk) + unsent;
 }
 
 /**

@@ -8,6 +8,7 @@
 #include "ferry.h"
 
 struct ferry_addr;
+struct ferry_frames;
 
 void ferry_tcp_fresh(struct sock *csk);
 int ferry_tcp_init(void);
@@ -20,6 +21,11 @@ int ferry_tcp_adopt(struct sock *sk, struct socket *carrier,
 void ferry_tcp_end(struct sock *sk);
 void ferry_tcp_reset(struct sock *sk);
 struct sock *ferry_tcp_get(struct sock *sk);
+struct ferry_frames *ferry_tcp_frames(const struct socket *carrier);
+void ferry_tcp_resume(struct sock *sk);
+void ferry_tcp_read(struct sock *sk);
+void ferry_tcp_later(const struct socket *carrier);
+u32 ferry_tcp_outq(const struct sock *csk);
 void ferry_tcp_accepted(struct socket *newsock);
 void ferry_tcp_disown(struct sock *sk);
 

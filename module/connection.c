@@ -28,8 +28,8 @@
 #include "name.h"
 #include "node.h"
 #include "poll.h"
+#include "remote.h"
 #include "remote_dgram.h"
-#include "remote_stream.h"
 #include "socklist.h"
 #include "sockopt.h"
 #include "stream.h"
@@ -294,7 +294,8 @@ int ferry_remote_queue(struct sock *listener, struct sock *child)
 	int err = 0;
 
 	/* TCP's bytes are no messages that a filter could see. */
-	if (rcu_access_pointer(listener->sk_filter))
+	if (listener->sk_type == SOCK_STREAM &&
+	    rcu_access_pointer(listener->sk_filter))
 		return -ECONNREFUSED;
 	share = ferry_share_alloc(listener, INVALID_UID);
 	if (IS_ERR(share))
@@ -454,7 +455,7 @@ static int ferry_connect_start(struct socket *sock,
 		return -EINVAL;
 
 	if (unlikely(ferry_node_kind(sock_net(sk), (struct sockaddr_ferry *)uaddr) ==
-		     FERRY_NODE_REMOTE && sk->sk_type == SOCK_STREAM)) {
+		     FERRY_NODE_REMOTE)) {
 		err = ferry_tcp_connect(sock, (struct sockaddr_ferry *)uaddr, len);
 		if (!err)
 			sock->state = SS_CONNECTING;

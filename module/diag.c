@@ -102,8 +102,10 @@ void ferry_diag_queues(struct sock *sk, struct sock *peer,
 	u32 messages;
 
 	if (unlikely(csk)) {
-		len->fdiag_rqueue = ferry_tcp_unread(csk);
-		len->fdiag_wqueue = ferry_tcp_unacked(csk);
+		len->fdiag_rqueue = sk->sk_type == SOCK_STREAM ?
+				    ferry_tcp_unread(csk) :
+				    ferry_remote_queued(sk, &messages);
+		len->fdiag_wqueue = ferry_tcp_outq(csk);
 		sock_put(csk);
 	} else if (READ_ONCE(sk->sk_state) == TCP_LISTEN) {
 		len->fdiag_rqueue = READ_ONCE(sk->sk_ack_backlog);

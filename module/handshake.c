@@ -92,18 +92,19 @@ struct ferry_handshake {
 /**
  * ferry_hello_make() - write a hello
  * @hello: where to
+ * @type: SOCK_STREAM or SOCK_SEQPACKET
  * @from: the name of who connects, or NULL
  * @to: the listener's name
  * @to_len: its bytes, 1 to FERRY_NAME_MAX
  *
  * Return: its bytes.
  */
-size_t ferry_hello_make(struct ferry_hello *hello, const struct ferry_addr *from,
-			const char *to, u8 to_len)
+size_t ferry_hello_make(struct ferry_hello *hello, int type,
+			const struct ferry_addr *from, const char *to, u8 to_len)
 {
 	memcpy(hello->magic, FERRY_MAGIC, sizeof(hello->magic));
 	hello->version = FERRY_HELLO_VERSION;
-	hello->type = FERRY_HELLO_STREAM;
+	hello->type = type == SOCK_STREAM ? FERRY_HELLO_STREAM : FERRY_HELLO_SEQPACKET;
 	hello->from_len = from ? from->len - FERRY_ADDR_HDR : 0;
 	hello->to_len = to_len;
 	if (from)
@@ -230,14 +231,8 @@ static struct sock *ferry_hello_find(struct ferry_handshake *hs,
 		.dif = READ_ONCE(csk->sk_rx_dst_ifindex),
 		.hash = ipv6_addr_hash(there) ^ ntohs(csk->sk_dport),
 	};
-	struct sock *listener = ferry_name_find_remote(hs->net, &at);
 
-	if (!IS_ERR(listener) && at.type != SOCK_STREAM) {
-		/* Records are not carried. */
-		sock_put(listener);
-		listener = ERR_PTR(-EPROTO);
-	}
-	return listener;
+	return ferry_name_find_remote(hs->net, &at);
 }
 
 /* Make the listener's end of the connection, and queue it there. */

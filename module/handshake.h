@@ -77,8 +77,8 @@ enum ferry_status {
 	FERRY_STATUS_FULL	= 5,
 };
 
-size_t ferry_hello_make(struct ferry_hello *hello, const struct ferry_addr *from,
-			const char *to, u8 to_len);
+size_t ferry_hello_make(struct ferry_hello *hello, int type,
+			const struct ferry_addr *from, const char *to, u8 to_len);
 int ferry_answer_result(const struct ferry_answer *answer);
 int ferry_gate_open(struct net *net, u16 port, struct ferry_gate **to);
 void ferry_gate_close(struct ferry_gate *gate);

@@ -16,8 +16,8 @@
 #include "compat.h"
 #include "ferry.h"
 #include "poll.h"
+#include "remote.h"
 #include "remote_dgram.h"
-#include "remote_stream.h"
 #include "stream.h"
 #include "urgent.h"
 

@@ -1305,51 +1305,17 @@ static int ferry_record_peekmsg(struct socket *sock, struct sock *peer,
 	return err;
 }
 
-/**
- * ferry_record_recvmsg() - receive a record
- * @sock: SEQPACKET or DGRAM socket
- * @msg: where to
- * @size: bytes that fit
- * @flags: MSG_PEEK, MSG_TRUNC, MSG_DONTWAIT, MSG_CMSG_CLOEXEC
- *
- * A record without bytes is told from the end of the connection by MSG_EOR.
- * When user memory faults the record stays the next to be read.
- *
- * Context: process, may sleep.
- * Return: bytes received (with MSG_TRUNC the record's), or an error.
- */
-int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
-			 int flags)
+/* Receive a record, if there is a @peer from it, waiting for as long as @timeo. */
+static __always_inline int ferry_record_recv(struct socket *sock, struct sock *peer,
+					     struct msghdr *msg, size_t size, int flags,
+					     long timeo)
 {
-	struct sock *sk = sock->sk, *peer = NULL;
+	struct sock *sk = sock->sk;
 	struct ferry_sock *fs = ferry_sk(sk);
 	struct ferry_view view __uninitialized;
 	bool slept = false, passed;
-	long timeo;
 	size_t n;
 	int err;
-
-	if (unlikely(flags & MSG_OOB))
-		return -EOPNOTSUPP;
-	if (unlikely(flags & MSG_ERRQUEUE))
-		return ferry_recv_errors(sk, msg, size);
-
-	timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
-	if (ferry_connects(sk)) {
-		if (unlikely(!ferry_connected(sk))) {
-			err = ferry_wait_connected(sk, &timeo);
-			if (err)
-				return err;
-		}
-		peer = fs->peer;
-	} else if (unlikely(READ_ONCE(sk->sk_err))) {
-		/* As UDP: a receiver that is always behind would not learn of it. */
-		err = sock_error(sk);
-		if (err) {
-			ferry_debug(sk, "receive", err);
-			return err;
-		}
-	}
 
 	for (;;) {
 		passed = false;
@@ -1412,4 +1378,65 @@ int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 	ferry_record_consume(sk, peer, view.first);
 	ferry_debug(sk, "receive", n);
 	return flags & MSG_TRUNC ? view.len : n;
+}
+
+/**
+ * ferry_record_recvmsg() - receive a record
+ * @sock: SEQPACKET or DGRAM socket
+ * @msg: where to
+ * @size: bytes that fit
+ * @flags: MSG_PEEK, MSG_TRUNC, MSG_DONTWAIT, MSG_CMSG_CLOEXEC
+ *
+ * A record without bytes is told from the end of the connection by MSG_EOR.
+ * When user memory faults the record stays the next to be read.
+ *
+ * Context: process, may sleep.
+ * Return: bytes received (with MSG_TRUNC the record's), or an error.
+ */
+int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
+			 int flags)
+{
+	struct sock *sk = sock->sk, *peer = NULL;
+	long timeo;
+	int err;
+
+	if (unlikely(flags & MSG_OOB))
+		return -EOPNOTSUPP;
+	if (unlikely(flags & MSG_ERRQUEUE))
+		return ferry_recv_errors(sk, msg, size);
+
+	timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
+	if (ferry_connects(sk)) {
+		if (unlikely(!ferry_connected(sk))) {
+			err = ferry_wait_connected(sk, &timeo);
+			if (err)
+				return err;
+		}
+		peer = ferry_sk(sk)->peer;
+	} else if (unlikely(READ_ONCE(sk->sk_err))) {
+		/* As UDP: a receiver that is always behind would not learn of it. */
+		err = sock_error(sk);
+		if (err) {
+			ferry_debug(sk, "receive", err);
+			return err;
+		}
+	}
+	return ferry_record_recv(sock, peer, msg, size, flags, timeo);
+}
+
+/**
+ * ferry_record_recv_remote() - receive a record from another host
+ * @sock: SEQPACKET socket that is connected there
+ * @msg: where to
+ * @size: bytes that fit
+ * @flags: as ferry_record_recvmsg()
+ *
+ * Context: process, may sleep.
+ * Return: as ferry_record_recvmsg().
+ */
+int ferry_record_recv_remote(struct socket *sock, struct msghdr *msg, size_t size,
+			     int flags)
+{
+	return ferry_record_recv(sock, NULL, msg, size, flags,
+				 sock_rcvtimeo(sock->sk, flags & MSG_DONTWAIT));
 }

@@ -12,6 +12,8 @@ int ferry_seqpacket_sendmsg(struct socket *sock, struct msghdr *msg,
 int ferry_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 int ferry_record_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 			 int flags);
+int ferry_record_recv_remote(struct socket *sock, struct msghdr *msg, size_t size,
+			     int flags);
 size_t ferry_record_next_len(struct sock *sk);
 int ferry_record_set_peek_off(struct sock *sk, int val);
 struct sk_buff *ferry_record_skb(const struct ferry_buf *first,

@@ -27,6 +27,7 @@
 #include "carrier_udp.h"
 #include "cmsg.h"
 #include "compat.h"
+#include "frame.h"
 #include "name.h"
 #include "node.h"
 #include "packet.h"
@@ -547,12 +548,15 @@ bool ferry_remote_turn(struct sock *sk, int flags)
 static void ferry_remote_describe(struct socket *sock, struct msghdr *msg,
 				  struct sk_buff *skb, int flags)
 {
+	bool connects = ferry_connects(sock->sk);
 	struct sock *sk = sock->sk;
 
 	if (msg->msg_name)
-		msg->msg_namelen = ferry_remote_sender(skb, msg->msg_name);
+		msg->msg_namelen = connects ?
+				   ferry_addr_copy(msg->msg_name, ferry_sk(sk)->far_addr) :
+				   ferry_remote_sender(skb, msg->msg_name);
 	ferry_recv_extras_skb(sk, msg, skb);
-	if (!skb->len)
+	if (!skb->len || (connects && ferry_frame_eor(skb)))
 		msg->msg_flags |= MSG_EOR;
 	if (ferry_cmsg_wanted(sock)) {
 		struct scm_cookie scm = {};
@@ -563,9 +567,37 @@ static void ferry_remote_describe(struct socket *sock, struct msghdr *msg,
 	}
 }
 
+/*
+ * The message that a peek shows, with a reference; from where on in @off. The core's
+ * own function has an error come before what was received.
+ */
+static struct sk_buff *ferry_remote_shown(struct sock *sk, int *off)
+{
+	struct sk_buff_head *queue = &sk->sk_receive_queue;
+	struct sk_buff *skb, *shown = NULL;
+	int left;
+
+	spin_lock_bh(&queue->lock);
+	/* Without SO_PEEK_OFF it is negative, which shows the first one each time. */
+	left = sk_peek_offset(sk, MSG_PEEK);
+	skb_queue_walk(queue, skb) {
+		if (left < 0 || left < (int)skb->len || (!left && !skb->peeked)) {
+			shown = skb_get(skb);
+			/* One without bytes is shown once. */
+			if (left >= 0 && !skb->len)
+				skb->peeked = 1;
+			break;
+		}
+		left -= skb->len;
+	}
+	spin_unlock_bh(&queue->lock);
+	*off = max(left, 0);
+	return shown;
+}
+
 /**
- * ferry_remote_recvmsg() - receive a datagram that came from another host
- * @sock: datagram socket
+ * ferry_remote_recvmsg() - receive a record that came from another host
+ * @sock: DGRAM or SEQPACKET socket
  * @msg: where to
  * @size: bytes that fit
  * @flags: of the call
@@ -581,14 +613,11 @@ int ferry_remote_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 	struct sock *sk = sock->sk;
 	struct sk_buff *skb;
 	size_t left, n;
-	int off, err;
+	int off = 0, err;
 
-	/* Without SO_PEEK_OFF it is negative, which shows the first one each time. */
-	off = sk_peek_offset(sk, flags);
-	skb = __skb_recv_datagram(sk, &sk->sk_receive_queue,
-				  (flags & MSG_PEEK) | MSG_DONTWAIT, &off, &err);
+	skb = peek ? ferry_remote_shown(sk, &off) : skb_dequeue(&sk->sk_receive_queue);
 	if (!skb)
-		return err;
+		return -EAGAIN;
 
 	left = skb->len - off;
 	n = min(size, left);

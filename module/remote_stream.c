@@ -2,28 +2,20 @@
 /*
  * Calls on a byte stream to another host: they are TCP's, on the socket's carrier. The
  * bytes are queued, counted and waited for there alone.
- *
- * A socket gets these proto_ops when it begins to connect to another host, or when it
- * is accepted from there. The state FERRY_REMOTE says that there is a carrier; it stays
- * until the socket is released. In any other state the calls are those of a local
- * stream.
  */
 #include <linux/compat.h>
 #include <linux/net.h>
-#include <linux/poll.h>
 #include <linux/splice.h>
 #include <asm/ioctls.h>
 #include <net/tcp.h>
 
 #include "af_ferry.h"
 #include "carrier_sockopt.h"
-#include "carrier_tcp.h"
 #include "cmsg.h"
 #include "compat-scm.h"
 #include "compat.h"
-#include "connection.h"
 #include "ferry.h"
-#include "poll.h"
+#include "remote.h"
 #include "remote_stream.h"
 #include "timestamp.h"
 #include "urgent.h"
@@ -31,111 +23,29 @@
 /* What TCP would take for its own: what it sends in place of a connect. */
 #define FERRY_NOT_FOR_TCP	MSG_FASTOPEN
 
-static struct socket *ferry_carrier(const struct socket *sock)
-{
-	return ferry_sk(sock->sk)->carrier;
-}
-
-static const struct proto_ops *ferry_carrier_ops(const struct socket *carrier)
-{
-	return READ_ONCE(carrier->ops);
-}
-
-/* Wait for a connect under way. Returns 1 when there is a carrier, 0 when there is none. */
-static int ferry_remote_ready(struct sock *sk, bool nonblock, long timeo)
-{
-	int err;
-
-	if (likely(ferry_remote(sk)))
-		return 1;
-	if (ferry_state(sk) != FERRY_REMOTE_CONNECTING)
-		return 0;
-	if (nonblock)
-		return -EAGAIN;
-	err = ferry_wait_settled(sk, &timeo);
-	if (err)
-		return err;
-	return ferry_remote(sk);
-}
-
 /**
- * ferry_remote_release() - close(2)
- * @sock: socket
- *
- * Return: 0.
- */
-int ferry_remote_release(struct socket *sock)
-{
-	if (sock->sk)
-		ferry_tcp_end(sock->sk);
-	return ferry_stream_ops.release(sock);
-}
-
-/**
- * ferry_remote_accept() - a connection from another host is accepted
- * @newsock: the core's new socket
- * @child: the connection
- *
- * Waits until the answer is sent that the other end begins with.
- *
- * Context: process, may sleep.
- */
-void ferry_remote_accept(struct socket *newsock, struct sock *child)
-{
-	lock_sock(child);
-	newsock->ops = &ferry_remote_stream_ops;
-	sock_graft(child, newsock);
-	ferry_tcp_accepted(newsock);
-	release_sock(child);
-}
-
-/**
- * ferry_remote_poll() - the poll mask: TCP's
+ * ferry_remote_stream_mask() - what of a connected stream is ready: TCP's
  * @file: file of the socket
  * @sock: the socket
- * @wait: poll table
  *
- * Return: the mask.
+ * Return: the poll mask.
  */
-__poll_t ferry_remote_poll(struct file *file, struct socket *sock,
-			   struct poll_table_struct *wait)
+__poll_t ferry_remote_stream_mask(struct file *file, struct socket *sock)
 {
-	struct sock *sk = sock->sk;
-	struct socket *carrier;
-	__poll_t mask;
+	struct socket *carrier = ferry_carrier(sock);
 
-	/* Has a barrier: who changes the state wakes afterwards. */
-	sock_poll_wait(file, sock, wait);
-	switch (ferry_state(sk)) {
-	case FERRY_REMOTE:
-		break;
-	case FERRY_REMOTE_CONNECTING:
-		return READ_ONCE(sk->sk_err) ? EPOLLERR : 0;
-	default:
-		return ferry_stream_ops.poll(file, sock, NULL);
-	}
-
-	/* Who only waits from now on may want SO_KEEPALIVE meanwhile. */
-	ferry_carrier_refresh(sk);
-	carrier = ferry_carrier(sock);
-	mask = ferry_carrier_ops(carrier)->poll(file, carrier, NULL);
-	/* Last: it is moved there before what ends the connection is told. */
-	if (READ_ONCE(sk->sk_err))
-		mask |= EPOLLERR;
-	if (mask & EPOLLERR && sock_flag(sk, SOCK_SELECT_ERR_QUEUE))
-		mask |= EPOLLPRI;
-	return mask;
+	return ferry_carrier_ops(carrier)->poll(file, carrier, NULL);
 }
 
 /**
- * ferry_remote_ioctl() - SIOCINQ, SIOCOUTQ, SIOCATMARK
+ * ferry_remote_stream_ioctl() - SIOCINQ, SIOCOUTQ, SIOCATMARK
  * @sock: socket
  * @cmd: command
  * @arg: where the result goes
  *
  * Return: 0 or an error.
  */
-int ferry_remote_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
+int ferry_remote_stream_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 {
 	struct socket *carrier;
 
@@ -147,86 +57,13 @@ int ferry_remote_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 }
 
 #ifdef CONFIG_COMPAT
-/* ferry_remote_compat_ioctl() - the same for programs of 32 bits */
-int ferry_remote_compat_ioctl(struct socket *sock, unsigned int cmd,
-			      unsigned long arg)
+/* ferry_remote_stream_compat_ioctl() - the same for programs of 32 bits */
+int ferry_remote_stream_compat_ioctl(struct socket *sock, unsigned int cmd,
+				     unsigned long arg)
 {
-	return ferry_remote_ioctl(sock, cmd, (unsigned long)compat_ptr(arg));
+	return ferry_remote_stream_ioctl(sock, cmd, (unsigned long)compat_ptr(arg));
 }
 #endif
-
-/* Has the other host acknowledged all, the end included? Or will it never? */
-static bool ferry_remote_lingered(const struct sock *csk)
-{
-	switch (READ_ONCE(csk->sk_state)) {
-	case TCP_FIN_WAIT1:
-	case TCP_CLOSING:
-	case TCP_LAST_ACK:
-		return false;
-	default:
-		return true;
-	}
-}
-
-/**
- * ferry_remote_shutdown() - shutdown(2)
- * @sock: socket
- * @how: SHUT_RD, SHUT_WR or SHUT_RDWR
- *
- * As TCP's; and with SO_LINGER it waits until all is acknowledged, as close(2) does.
- *
- * Return: 0, -EINVAL or -ENOTCONN.
- */
-int ferry_remote_shutdown(struct socket *sock, int how)
-{
-	struct sock *sk = sock->sk;
-	struct socket *carrier;
-	int err;
-
-	if (how < SHUT_RD || how > SHUT_RDWR)
-		return -EINVAL;
-
-	lock_sock(sk);
-	if (ferry_tcp_cancel(sk, ECONNRESET)) {
-		/* Another connect may follow. */
-		sock->state = SS_UNCONNECTED;
-		release_sock(sk);
-		sk_error_report(sk);
-		ferry_wake_state(sk, POLL_HUP);
-		err = 0;
-		goto out;
-	}
-	if (!ferry_remote(sk)) {
-		release_sock(sk);
-		return ferry_stream_ops.shutdown(sock, how);
-	}
-	carrier = ferry_carrier(sock);
-	err = ferry_carrier_ops(carrier)->shutdown(carrier, how);
-	release_sock(sk);
-
-	if (!err && how != SHUT_RD && sock_flag(sk, SOCK_LINGER) &&
-	    sk->sk_lingertime && !(current->flags & (PF_EXITING | PF_KTHREAD)))
-		wait_event_interruptible_timeout(*sk_sleep(sk),
-						 ferry_remote_lingered(carrier->sk),
-						 sk->sk_lingertime);
-out:
-	ferry_debug(sk, "shutdown", err);
-	return err;
-}
-
-/* Descriptors do not travel to other hosts. */
-static int ferry_remote_cmsg(struct msghdr *msg)
-{
-	struct cmsghdr *cmsg;
-
-	for_each_cmsghdr(cmsg, msg) {
-		if (!CMSG_OK(msg, cmsg))
-			return -EINVAL;
-		if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)
-			return -EOPNOTSUPP;
-	}
-	return 0;
-}
 
 /**
  * ferry_remote_stream_sendmsg() - send bytes

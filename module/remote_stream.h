@@ -9,14 +9,10 @@
 
 extern const struct proto_ops ferry_remote_stream_ops;
 
-int ferry_remote_release(struct socket *sock);
-void ferry_remote_accept(struct socket *newsock, struct sock *child);
-__poll_t ferry_remote_poll(struct file *file, struct socket *sock,
-			   struct poll_table_struct *wait);
-int ferry_remote_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);
-int ferry_remote_compat_ioctl(struct socket *sock, unsigned int cmd,
-			      unsigned long arg);
-int ferry_remote_shutdown(struct socket *sock, int how);
+__poll_t ferry_remote_stream_mask(struct file *file, struct socket *sock);
+int ferry_remote_stream_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);
+int ferry_remote_stream_compat_ioctl(struct socket *sock, unsigned int cmd,
+				     unsigned long arg);
 int ferry_remote_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len);
 int ferry_remote_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 				int flags);

@@ -7,6 +7,7 @@
  * first; getting goes to the core directly.
  */
 #include "carrier_sockopt.h"
+#include "carrier_tcp.h"
 #include "cmsg.h"
 #include "compat-scm.h"
 #include "diag.h"
@@ -31,6 +32,8 @@ void ferry_buffer_resized(struct sock *sk)
 		wake_up_interruptible_all(&ferry_sk(sk)->senders);
 		return;
 	}
+	if (unlikely(ferry_remote(sk)))
+		ferry_tcp_read(sk);
 	if (!ferry_connected(sk))
 		return;
 	peer = ferry_sk(sk)->peer;
@@ -139,8 +142,9 @@ static int ferry_set_socket(struct socket *sock, int optname, sockptr_t optval,
 	case SO_ATTACH_FILTER:
 	case SO_ATTACH_BPF:
 		/* TCP's bytes are no messages that a filter could see. */
-		if (ferry_remote(sock->sk) ||
-		    ferry_state(sock->sk) == FERRY_REMOTE_CONNECTING)
+		if (sock->type == SOCK_STREAM &&
+		    (ferry_remote(sock->sk) ||
+		     ferry_state(sock->sk) == FERRY_REMOTE_CONNECTING))
 			return -EOPNOTSUPP;
 		break;
 	case SO_PASSCRED:

@@ -3,7 +3,7 @@
  * What comes to the door that is no honest client, and to a client that is no honest
  * server.
  */
-#include <sys/stat.h>
+#include <netinet/tcp.h>
 
 #include "network.h"
 #include "kselftest_harness.h"
@@ -70,18 +70,6 @@ static bool raw_ended(int fd)
 	return !got || (got < 0 && errno != EAGAIN);
 }
 
-/* The listener of the other host, which all may connect to. */
-static int listen_at(const struct net *net)
-{
-	int fd;
-
-	umask(0);
-	fd = net_bound(net, 1, SOCK_STREAM, NULL, "service");
-	if (fd >= 0 && listen(fd, 8))
-		ft_close(&fd);
-	return fd;
-}
-
 FIXTURE(door)
 {
 	struct net net;
@@ -95,7 +83,7 @@ FIXTURE_SETUP(door)
 {
 	FT_NEED(AF_FERRY, SOCK_STREAM);
 	ASSERT_TRUE(net_up(&self->net));
-	self->listener = listen_at(&self->net);
+	self->listener = net_listener(&self->net, 1, SOCK_STREAM, "service");
 	ASSERT_LE(0, self->listener);
 	net_addr(&self->addr, "10.18.0.2", "service");
 	self->len = hello_make(&self->hello);
@@ -278,19 +266,13 @@ TEST_F_TIMEOUT(door, answers, FT_SLOW_S)
 		{ { "FRRY", 1, 0, 0 }, 7, ECONNRESET },
 		{ { "FRRY", 1, 0, 0 }, 0, ECONNRESET },
 	};
-	struct sockaddr_in6 in6 = {
-		.sin6_family = AF_INET6, .sin6_port = htons(NET_PORT),
-	};
 	struct ft_call call = { .fn = ft_do_connect, .addr = &self->addr };
-	int server, conn, one = 1;
+	int server, conn;
 	struct hello hello;
 	unsigned int i;
 
-	ASSERT_EQ(0, net_port(&self->net, 1, 0));
-	server = net_socket(&self->net, 1, AF_INET6, SOCK_STREAM);
-	setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	ASSERT_EQ(0, bind(server, (void *)&in6, sizeof(in6)));
-	ASSERT_EQ(0, listen(server, 8));
+	server = net_impostor(&self->net, 1);
+	ASSERT_LE(0, server);
 	for (i = 0; i < ARRAY_SIZE(forged); i++) {
 		call.fd = net_socket(&self->net, 0, AF_FERRY, SOCK_STREAM);
 		ASSERT_EQ(0, ft_start(&call));
@@ -307,6 +289,163 @@ TEST_F_TIMEOUT(door, answers, FT_SLOW_S)
 		close(call.fd);
 	}
 	close(server);
+}
+
+/* Records of somebody who is no AF_FERRY: a raw client, and the listener's end. */
+FIXTURE(frames)
+{
+	struct net net;
+	int listener;
+	int raw;
+	int fd;
+};
+
+FIXTURE_SETUP(frames)
+{
+	struct hello hello;
+	int len = hello_make(&hello);
+
+	FT_NEED(AF_FERRY, SOCK_SEQPACKET);
+	ASSERT_TRUE(net_up(&self->net));
+	self->listener = net_listener(&self->net, 1, SOCK_SEQPACKET, "service");
+	ASSERT_LE(0, self->listener);
+	self->raw = raw_connect(&self->net);
+	ASSERT_LE(0, self->raw);
+	hello.type = 3;
+	ASSERT_EQ(len, send(self->raw, &hello, len, 0));
+	ASSERT_EQ(0, raw_status(self->raw));
+	self->fd = accept(self->listener, NULL, NULL);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(frames)
+{
+	ft_close(&self->raw);
+	ft_close(&self->fd);
+	ft_close(&self->listener);
+	net_down(&self->net);
+}
+
+static bool raw_frame(int fd, uint32_t len, const void *data, size_t n)
+{
+	struct iovec iov[] = {
+		{ &(uint32_t){ htonl(len) }, 4 }, { (void *)data, n },
+	};
+
+	return writev(fd, iov, 2) == 4 + n;
+}
+
+/* Byte by byte, several at once, and without bytes. */
+TEST_F_TIMEOUT(frames, pieces, FT_SLOW_S)
+{
+	static const char wire[] = "\0\0\0\3one\200\0\0\3two\0\0\0\0\0\0\0\1x";
+	char buf[8];
+	struct iovec iov = { buf, sizeof(buf) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int round, i;
+
+	for (round = 0; round < 2; round++) {
+		/* All of it, then byte by byte. */
+		size_t n = round ? 1 : sizeof(wire) - 1;
+
+		for (i = 0; i < sizeof(wire) - 1; i += n)
+			ASSERT_EQ(n, send(self->raw, wire + i, n, 0));
+		ASSERT_EQ(3, recvmsg(self->fd, &msg, 0));
+		EXPECT_EQ(0, memcmp(buf, "one", 3));
+		EXPECT_EQ(0, msg.msg_flags & MSG_EOR);
+		ASSERT_EQ(3, recvmsg(self->fd, &msg, 0));
+		EXPECT_EQ(0, memcmp(buf, "two", 3));
+		EXPECT_EQ(MSG_EOR, msg.msg_flags & MSG_EOR);
+		ASSERT_EQ(0, recvmsg(self->fd, &msg, 0));
+		EXPECT_EQ(MSG_EOR, msg.msg_flags & MSG_EOR);
+		ASSERT_EQ(1, recvmsg(self->fd, &msg, 0));
+		EXPECT_EQ(0, msg.msg_flags & MSG_EOR);
+	}
+}
+
+/* What came before what is no record is read, then the error once, then the end. */
+#define EXPECT_BROKEN(_errno)							\
+do {										\
+	char _buf[8];								\
+										\
+	EXPECT_NE(0, ft_poll(self->fd, POLLHUP, FT_LONG_MS) & POLLHUP);		\
+	EXPECT_EQ(5, recv(self->fd, _buf, sizeof(_buf), 0));			\
+	EXPECT_ERR((_errno), recv(self->fd, _buf, sizeof(_buf), 0));		\
+	EXPECT_EQ(0, recv(self->fd, _buf, sizeof(_buf), 0));			\
+	EXPECT_EQ(0, ft_getint(self->fd, SO_ERROR));				\
+	EXPECT_ERR(EPIPE, send(self->fd, "x", 1, MSG_NOSIGNAL));		\
+	EXPECT_EQ(1, net_stat(&self->net, 1, "tcp_broken"));			\
+	EXPECT_TRUE(raw_ended(self->raw));					\
+} while (0)
+
+TEST_F_TIMEOUT(frames, longest_length, FT_SLOW_S)
+{
+	ASSERT_TRUE(raw_frame(self->raw, 5, "first", 5));
+	ASSERT_TRUE(raw_frame(self->raw, UINT32_MAX, "more", 4));
+	EXPECT_BROKEN(EPROTO);
+}
+
+TEST_F_TIMEOUT(frames, longer_than_the_limit, FT_SLOW_S)
+{
+	ASSERT_TRUE(raw_frame(self->raw, 5, "first", 5));
+	ASSERT_TRUE(raw_frame(self->raw, (1 << 20) + 1, "more", 4));
+	EXPECT_BROKEN(EPROTO);
+}
+
+TEST_F_TIMEOUT(frames, cut_off_in_a_record, FT_SLOW_S)
+{
+	ASSERT_TRUE(raw_frame(self->raw, 5, "first", 5));
+	ASSERT_TRUE(raw_frame(self->raw, 5, "half", 4));
+	ASSERT_EQ(0, shutdown(self->raw, SHUT_WR));
+	EXPECT_BROKEN(ECONNRESET);
+}
+
+TEST_F_TIMEOUT(frames, cut_off_in_a_length, FT_SLOW_S)
+{
+	ASSERT_TRUE(raw_frame(self->raw, 5, "first", 5));
+	ASSERT_EQ(3, send(self->raw, "\0\0\0", 3, 0));
+	ASSERT_EQ(0, shutdown(self->raw, SHUT_WR));
+	EXPECT_BROKEN(ECONNRESET);
+}
+
+TEST_F_TIMEOUT(frames, urgent_data, FT_SLOW_S)
+{
+	ASSERT_TRUE(raw_frame(self->raw, 5, "first", 5));
+	ASSERT_TRUE(ft_wait_inq(self->fd, 5));
+	ASSERT_EQ(1, send(self->raw, "!", 1, MSG_OOB));
+	EXPECT_BROKEN(EPROTO);
+}
+
+/* A length within the limit takes no memory before there are bytes. */
+TEST_F_TIMEOUT(frames, announced_and_left, FT_SLOW_S)
+{
+	int n = -1;
+
+	ASSERT_TRUE(raw_frame(self->raw, 1 << 20, "a", 1));
+	/* It is no record yet, and nothing else. */
+	EXPECT_EQ(0, ft_poll(self->fd, POLLIN, 0) & POLLIN);
+	EXPECT_EQ(0, ioctl(self->fd, SIOCINQ, &n));
+	EXPECT_EQ(0, n);
+	ft_close(&self->fd);
+	EXPECT_TRUE(raw_ended(self->raw));
+	EXPECT_EQ(0, net_stat(&self->net, 1, "tcp_broken"));
+}
+
+/* In packets of a byte: the socket's memory is that of the bytes. */
+TEST_F_TIMEOUT(frames, one_byte_at_a_time, FT_SLOW_S)
+{
+	static char out[20000], in[sizeof(out)];
+	int i, one = 1;
+
+	ASSERT_EQ(0, setsockopt(self->raw, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)));
+	ft_pattern(out, 0, sizeof(out));
+	ASSERT_TRUE(raw_frame(self->raw, sizeof(out), NULL, 0));
+	for (i = 0; i < sizeof(out); i++)
+		ASSERT_EQ(1, send(self->raw, out + i, 1, 0));
+	ASSERT_TRUE(ft_wait_inq(self->fd, sizeof(out)));
+	EXPECT_GT(2 * sizeof(out), ft_meminfo(self->fd, SK_MEMINFO_RMEM_ALLOC));
+	ASSERT_EQ(sizeof(in), recv(self->fd, in, sizeof(in), 0));
+	EXPECT_TRUE(ft_pattern_ok(in, 0, sizeof(in)));
 }
 
 TEST_HARNESS_MAIN

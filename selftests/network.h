@@ -160,6 +160,36 @@ static inline int net_bound(const struct net *net, int host, int type,
 	return fd;
 }
 
+/* A socket of a host that listens at a name all may connect to, or -1. */
+static inline int net_listener(const struct net *net, int host, int type,
+			       const char *name)
+{
+	int fd;
+
+	umask(0);
+	fd = net_bound(net, host, type, NULL, name);
+	if (fd >= 0 && listen(fd, 8))
+		ft_close(&fd);
+	return fd;
+}
+
+/* In the place of a host's door: a plain listener of TCP, or -1. */
+static inline int net_impostor(const struct net *net, int host)
+{
+	struct sockaddr_in6 in6 = {
+		.sin6_family = AF_INET6, .sin6_port = htons(NET_PORT),
+	};
+	int fd = -1;
+
+	if (net_port(net, host, 0))
+		return -1;
+	fd = net_socket(net, host, AF_INET6, SOCK_STREAM);
+	ft_setint(fd, SO_REUSEADDR, 1);
+	if (bind(fd, (void *)&in6, sizeof(in6)) || listen(fd, 8))
+		ft_close(&fd);
+	return fd;
+}
+
 /*
  * Two connected sockets: fd[0] of host 0, "client", and fd[1] of host 1, "server", at
  * @node of it.

@@ -5,10 +5,7 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 
-#include <sys/stat.h>
-
-#include "network.h"
-#include "kselftest_harness.h"
+#include "remote_fixture.h"
 
 /* How much is sent each way: FERRY_MIB, or what does not take long. */
 static size_t big(void)
@@ -18,70 +15,11 @@ static size_t big(void)
 	return (size_t)(mib ? atoi(mib) : ft_checks_itself() ? 2 : 8) << 20;
 }
 
-/* The listener of the other host, which all may connect to. */
-static int listen_at(const struct net *net)
-{
-	int fd;
+REMOTE_FIXTURE(remote_stream, SOCK_STREAM)
+REMOTE_IPV4(remote_stream);
+REMOTE_IPV6(remote_stream);
 
-	umask(0);
-	fd = net_bound(net, 1, SOCK_STREAM, NULL, "service");
-	if (fd >= 0 && listen(fd, 8))
-		ft_close(&fd);
-	return fd;
-}
-
-FIXTURE(remote_stream)
-{
-	struct net net;
-	struct ft_addr addr;
-	int listener;
-	int a, b;
-};
-
-FIXTURE_VARIANT(remote_stream)
-{
-	const char *node;
-};
-
-FIXTURE_VARIANT_ADD(remote_stream, FERRY_ipv4)
-{
-	.node = "10.18.0.2",
-};
-
-FIXTURE_VARIANT_ADD(remote_stream, FERRY_ipv6)
-{
-	.node = "fd18::2",
-};
-
-FIXTURE_SETUP(remote_stream)
-{
-	FT_NEED(AF_FERRY, SOCK_STREAM);
-	self->a = -1;
-	self->b = -1;
-	self->listener = -1;
-	ASSERT_TRUE(net_up(&self->net));
-	self->listener = listen_at(&self->net);
-	ASSERT_LE(0, self->listener);
-	net_addr(&self->addr, variant->node, "service");
-}
-
-FIXTURE_TEARDOWN(remote_stream)
-{
-	ft_close(&self->a);
-	ft_close(&self->b);
-	ft_close(&self->listener);
-	net_down(&self->net);
-}
-
-/* A connection: a here, b at the listener. */
-#define CONNECT()								\
-do {										\
-	self->a = net_socket(&self->net, 0, AF_FERRY, SOCK_STREAM);				\
-	ASSERT_LE(0, self->a);							\
-	ASSERT_EQ(0, connect(self->a, &self->addr.sa, self->addr.len));		\
-	self->b = accept(self->listener, NULL, NULL);				\
-	ASSERT_LE(0, self->b);							\
-} while (0)
+#define CONNECT()	CONNECT_TYPE(SOCK_STREAM)
 
 TEST_F_TIMEOUT(remote_stream, F08_connect_and_talk, FT_SLOW_S)
 {
@@ -387,16 +325,10 @@ TEST_F_TIMEOUT(remote_stream, O32_timeouts, FT_SLOW_S)
 TEST_F_TIMEOUT(remote_stream, F02_silent_server, FT_SLOW_S)
 {
 	struct ft_call call = { .fn = ft_do_connect };
-	struct sockaddr_in6 in6 = {
-		.sin6_family = AF_INET6, .sin6_port = htons(NET_PORT),
-	};
-	int server, conn, one = 1;
+	int server, conn;
 
-	ASSERT_EQ(0, net_port(&self->net, 1, 0));
-	server = net_socket(&self->net, 1, AF_INET6, SOCK_STREAM);
-	setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	ASSERT_EQ(0, bind(server, (void *)&in6, sizeof(in6)));
-	ASSERT_EQ(0, listen(server, 8));
+	server = net_impostor(&self->net, 1);
+	ASSERT_LE(0, server);
 
 	/* The port is taken. */
 	EXPECT_EQ(EADDRINUSE, net_port(&self->net, 1, NET_PORT));
