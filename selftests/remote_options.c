@@ -124,7 +124,10 @@ struct got {
 	struct msghdr msg;
 	struct iovec iov;
 	char buf[64];
-	_Alignas(struct cmsghdr) char control[512];
+	union {
+		struct cmsghdr align;
+		char bytes[512];
+	} control;
 };
 
 static ssize_t get(int fd, struct got *got, int flags)
@@ -132,7 +135,7 @@ static ssize_t get(int fd, struct got *got, int flags)
 	got->iov = (struct iovec){ got->buf, sizeof(got->buf) };
 	got->msg = (struct msghdr){
 		.msg_iov = &got->iov, .msg_iovlen = 1,
-		.msg_control = got->control, .msg_controllen = sizeof(got->control),
+		.msg_control = &got->control, .msg_controllen = sizeof(got->control),
 	};
 	return recvmsg(fd, &got->msg, flags);
 }
@@ -217,12 +220,12 @@ static long fetched(const struct net *net)
 	if (net_enter(net, 1))
 		f = fopen("/proc/thread-self/net/netstat", "re");
 	if (f && fgets(names, sizeof(names), f) && fgets(values, sizeof(values), f)) {
-		name = strtok_r(names, " \n", &n);
-		value = strtok_r(values, " \n", &v);
-		for (; name && value && sum < 0; value = strtok_r(NULL, " \n", &v)) {
+		name = strtok_r(names, "\n ", &n);
+		value = strtok_r(values, "\n ", &v);
+		for (; name && value && sum < 0; value = strtok_r(NULL, "\n ", &v)) {
 			if (!strcmp(name, "BusyPollRxPackets"))
 				sum = atol(value);
-			name = strtok_r(NULL, " \n", &n);
+			name = strtok_r(NULL, "\n ", &n);
 		}
 	}
 	if (f)
@@ -456,9 +459,10 @@ static int warnings(int log)
 	ssize_t len;
 	int n = 0;
 
-	while ((len = read(log, line, sizeof(line) - 1)) > 0 || (len < 0 && errno == EPIPE)) {
+	while ((len = read(log, line, sizeof(line) - 1)) > 0 ||
+	       (len < 0 && errno == EPIPE)) {
 		line[len > 0 ? len : 0] = '\0';
-		n += strstr(line, "ferry: malformed ") != NULL;
+		n += !!strstr(line, "ferry: malformed ");
 	}
 	return n;
 }
@@ -481,7 +485,8 @@ static bool says_nonsense(const struct net *net, int type)
 
 TEST_F(remote_options, P02_warnings_are_limited)
 {
-	const char *stat = variant->type == SOCK_DGRAM ? "udp_malformed" : "tcp_malformed";
+	const char *stat = variant->type == SOCK_DGRAM ? "udp_malformed" :
+							 "tcp_malformed";
 	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK), i;
 
 	if (log < 0 || lseek(log, 0, SEEK_END) < 0 || self->cost < 0) {
@@ -560,7 +565,8 @@ TEST_F_TIMEOUT(remote_options, O14_no_gateway, FT_SLOW_S)
 		EXPECT_EQ(POLLIN, ft_poll(fd, POLLIN, FT_LONG_MS));
 		EXPECT_EQ(ENETUNREACH, reaches(&self->net, variant->type, far[i], "far",
 					       true, 0));
-		EXPECT_EQ(0, reaches(&self->net, variant->type, near[i], "near", true, 0));
+		EXPECT_EQ(0, reaches(&self->net, variant->type, near[i], "near",
+				     true, 0));
 		EXPECT_EQ(POLLIN, ft_poll(here, POLLIN, FT_LONG_MS));
 		if (variant->type != SOCK_DGRAM)
 			continue;
