@@ -118,7 +118,8 @@ struct ferry_vertex;
  * @full: DGRAM: a sender in @senders found no room and was not told since; any context
  * @refuse_rights: FERRY_PASSRIGHTS is 0
  * @broadcast_policy: enum ferry_broadcast_policy
- * @send_lock: serialises senders of a byte stream
+ * @send_lock: serialises senders of a byte stream; of records to another host, guards
+ *	the pages that they are copied into
  * @recv_lock: serialises readers of a byte stream
  * @senders: DGRAM: who found this receiver full
  * @shares: listener: the users who have connections in its queues and can have half
