@@ -10,6 +10,7 @@
 #define FERRY_NETWORK_H
 
 #include "ferry_test.h"
+#include "rtnl.h"
 
 #include <arpa/inet.h>
 #include <sched.h>
@@ -25,16 +26,6 @@ struct net {
 	int hosts;
 	int ns[NET_HOSTS];
 };
-
-/*
- * Tests that run by IPv4 and by IPv6 run by the latter alone where all is checked: what
- * differs is TCP's and UDP's, and to make hosts takes long there. In FIXTURE_SETUP().
- */
-#define NET_NEED(_node)								\
-do {										\
-	if (!strchr((_node), ':') && ft_checks_itself())			\
-		SKIP(return, "this kernel checks itself: by IPv6 only");	\
-} while (0)
 
 static inline bool net_enter(const struct net *net, int host)
 {
@@ -240,25 +231,34 @@ static inline bool net_bands(const struct net *net, int host, long bands[3])
 	return net_enter(net, -1) && n == 3;
 }
 
+/* What a host has on a link: it is up, and so is its loopback. */
+static inline bool net_configure(int rtnl, const char *dev, int subnet, int host)
+{
+	unsigned char v4[4] = { 10, 18, subnet, host + 1 };
+	unsigned char v6[16] = { 0xfd, 0x18, 0, subnet, [15] = host + 1 };
+
+	return rtnl_up(rtnl, "lo") && rtnl_up(rtnl, dev) &&
+	       rtnl_addr(rtnl, dev, AF_INET, v4) && rtnl_addr(rtnl, dev, AF_INET6, v6);
+}
+
 /*
  * Join two hosts by a link, device @dev at both: host i is 10.18.@subnet.(i + 1) and
- * fd18:@subnet::(i + 1). One ip(8) for each, as they take long under emulation.
+ * fd18:@subnet::(i + 1).
  */
 static inline bool net_link(const struct net *net, int a, int b, const char *dev,
 			    int subnet)
 {
-	static const char up[] = "link set lo up\\n"
-				 "link set %1$s up\\n"
-				 "addr add 10.18.%2$d.%3$d/24 brd + dev %1$s\\n"
-				 "addr add fd18:%2$d::%3$d/64 dev %1$s nodad\\n";
-	char text[2][256], peer[64];
+	int at[2] = {
+		net_socket(net, a, AF_NETLINK, SOCK_RAW),
+		net_socket(net, b, AF_NETLINK, SOCK_RAW),
+	};
+	bool ok;
 
-	snprintf(text[0], sizeof(text[0]), up, dev, subnet, a + 1);
-	snprintf(text[1], sizeof(text[1]), up, dev, subnet, b + 1);
-	snprintf(peer, sizeof(peer), "%s netns /proc/%d/fd/%d", dev, getpid(), net->ns[b]);
-	return net_run(net, a, "printf 'link add %s type veth peer name %s\\n%s' | ip -b -",
-		       dev, peer, text[0]) &&
-	       net_run(net, b, "printf '%s' | ip -b -", text[1]);
+	ok = rtnl_veth(at[0], dev, net->ns[b]) &&
+	     net_configure(at[0], dev, subnet, a) && net_configure(at[1], dev, subnet, b);
+	close(at[0]);
+	close(at[1]);
+	return ok;
 }
 
 /* One more host, without a link and with its door closed. */
@@ -271,10 +271,7 @@ static inline bool net_host(struct net *net)
 	       !net_sysctl(net, net->hosts - 1, "ipv6/conf/default/accept_dad", "0");
 }
 
-/*
- * Two hosts on a link, with their doors open at NET_PORT. False where the kernel has
- * no veth, or there is no ip(8).
- */
+/* Two hosts on a link, with their doors open at NET_PORT. False where there is no veth. */
 static inline bool net_up(struct net *net)
 {
 	net->hosts = 0;

@@ -115,13 +115,13 @@ check_kernel() {
 # The debug kernel takes ten minutes to build, once; see check-debug.sh. It looks
 # at the module: the old families have shown on the stock kernels that the tests
 # are right, and the programs of 32 bits that sizes are; both are left out, as are
-# those that are about values and no object's life, and those of the command, whose
-# shells take most of the time. check-debug.sh alone runs all.
+# those that are about values and no object's life, or about what UDP, TCP and devices
+# make of an option, and those of the command, whose shells take most of the time. check-debug.sh alone runs all.
 check_debug() {
 	local status=0 sum='' programs
 
 	step "the debug kernel"
-	mapfile -t programs < <(grep -v -e '-m32' -e '^options$' -e '^socket_kind$' \
+	mapfile -t programs < <(grep -v -e '-m32' -e '^options$' -e '^remote_options$' -e '^socket_kind$' \
 		-e '^command' -e '^run_' -e '^languages' "$top/selftests/programs.txt")
 	FERRY_TIMEOUT=${FERRY_TIMEOUT:-4000} "$top/tools/check-debug.sh" -n "${programs[@]}" |
 		tee "$log" || status=$?
