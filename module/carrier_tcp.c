@@ -361,7 +361,8 @@ static void ferry_tcp_attach(struct ferry_tcp *tcp)
 
 	sock_owned_by_me(tcp->sk);
 
-	if (tcp->sk->sk_socket)
+	/* A connection of records has no urgent byte that SIGURG could tell of. */
+	if (tcp->sk->sk_socket && !ferry_tcp_framed(tcp))
 		ferry_tcp_set_file(tcp->sock, tcp->sk->sk_socket->file);
 	fs->far_addr = tcp->remote;
 	tcp->remote = NULL;
@@ -504,6 +505,16 @@ static int ferry_tcp_step(struct ferry_tcp *tcp)
 	return err;
 }
 
+/*
+ * TCP has not taken all of a record, and its lock is still held. When it has room it
+ * tells; but not when it has memory.
+ */
+static void ferry_tcp_retry(struct ferry_tcp *tcp)
+{
+	if (sk_stream_memory_free(tcp->sock->sk))
+		ferry_tcp_wait(tcp, FERRY_MEMORY_TIME);
+}
+
 /* What the callbacks of a connection of records have left to be done. */
 static void ferry_tcp_serve(struct ferry_tcp *tcp)
 {
@@ -517,11 +528,11 @@ static void ferry_tcp_serve(struct ferry_tcp *tcp)
 	}
 	lock_sock(csk);
 	err = ferry_frames_push(&tcp->frames, csk);
+	if (err == -EAGAIN)
+		ferry_tcp_retry(tcp);
 	ferry_tcp_input(tcp);
 	release_sock(csk);
-	if (err == -EAGAIN)
-		ferry_tcp_wait(tcp, FERRY_MEMORY_TIME);
-	else
+	if (err != -EAGAIN)
 		ferry_wake_space(tcp->sk);
 }
 
@@ -713,6 +724,8 @@ int ferry_tcp_adopt(struct sock *sk, struct socket *carrier,
 	if (!carrier->sk->sk_net_refcnt)
 		ferry_hold_net(carrier->sk);
 	tcp->remote = remote;
+	/* What nobody has accepted has no more than TCP gives it. */
+	tcp->frames.paused = 1;
 	ferry_sk(sk)->carrier = carrier;
 	ferry_tcp_hook(tcp);
 	ferry_tcp_attach(tcp);
@@ -720,14 +733,17 @@ int ferry_tcp_adopt(struct sock *sk, struct socket *carrier,
 }
 
 /**
- * ferry_tcp_accepted() - a connection has got its file
+ * ferry_tcp_accepted() - a connection has got its file, and somebody who reads
  * @newsock: the accepted socket
  *
  * Context: process, may sleep.
  */
 void ferry_tcp_accepted(struct socket *newsock)
 {
-	ferry_tcp_set_file(ferry_sk(newsock->sk)->carrier, newsock->file);
+	if (newsock->type == SOCK_SEQPACKET)
+		ferry_tcp_resume(newsock->sk);
+	else
+		ferry_tcp_set_file(ferry_sk(newsock->sk)->carrier, newsock->file);
 }
 
 /**
@@ -872,11 +888,11 @@ void ferry_tcp_read(struct sock *sk)
 
 /**
  * ferry_tcp_later() - TCP has not taken all of a record
- * @carrier: as for ferry_tcp_frames()
+ * @carrier: as for ferry_tcp_frames(); TCP's lock is held
  */
 void ferry_tcp_later(const struct socket *carrier)
 {
-	ferry_tcp_wait(carrier->sk->sk_user_data, FERRY_MEMORY_TIME);
+	ferry_tcp_retry(carrier->sk->sk_user_data);
 }
 
 /**

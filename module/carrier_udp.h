@@ -4,6 +4,7 @@
 #define _FERRY_CARRIER_UDP_H
 
 #include <linux/in6.h>
+#include <linux/udp.h>
 
 #include "ferry.h"
 
@@ -25,7 +26,8 @@ void ferry_udp_nodes(const struct sk_buff *skb, struct in6_addr *src,
 /* ferry_udp_strays() - have others sent something to the carrier? */
 static inline bool ferry_udp_strays(const struct sock *carrier)
 {
-	return !skb_queue_empty_lockless(&carrier->sk_receive_queue);
+	return !skb_queue_empty_lockless(&carrier->sk_receive_queue) ||
+	       !skb_queue_empty_lockless(&udp_sk(carrier)->reader_queue);
 }
 
 #endif /* _FERRY_CARRIER_UDP_H */

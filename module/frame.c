@@ -280,7 +280,12 @@ static void ferry_frames_deliver(struct ferry_input *in, struct sk_buff *skb)
 	rec->tstamp = 0;
 	if (skb) {
 		rec->tstamp = skb->tstamp;
-		*skb_hwtstamps(rec) = *skb_hwtstamps(skb);
+		/* Not what a driver has only a pointer to, into the packet. */
+		if (skb_shinfo(skb)->tx_flags & SKBTX_HW_TSTAMP_NETDEV)
+			memset(skb_hwtstamps(rec), 0, sizeof(*skb_hwtstamps(rec)));
+		else
+			*skb_hwtstamps(rec) = *skb_hwtstamps(skb);
+		skb_shinfo(rec)->tx_flags &= ~SKBTX_HW_TSTAMP_NETDEV;
 		rec->mark = skb->mark;
 		rec->priority = skb->priority;
 	}
@@ -571,12 +576,10 @@ static void ferry_frame_advance(struct ferry_frame *frame, u32 n)
 	}
 }
 
-/* Hand the record that is on its way to TCP, with what its sender says @beside it. */
+/* Hand a record to TCP, with what its sender says @beside it. */
 static int ferry_frames_hand(struct ferry_frames *fr, struct sock *csk,
-			     const struct msghdr *beside)
+			     struct ferry_frame *frame, const struct msghdr *beside)
 {
-	struct ferry_frame *frame = fr->rest;
-
 	while (frame->left) {
 		struct msghdr msg = { .msg_flags = FERRY_FRAME_FLAGS };
 		int n;
@@ -593,7 +596,6 @@ static int ferry_frames_hand(struct ferry_frames *fr, struct sock *csk,
 		fr->pushing = 0;
 		if (n > 0) {
 			ferry_frame_advance(frame, n);
-			WRITE_ONCE(fr->unsent, frame->left);
 			continue;
 		}
 		/* As long as there is a connection no record is torn. */
@@ -603,24 +605,6 @@ static int ferry_frames_hand(struct ferry_frames *fr, struct sock *csk,
 		return n ? n : -EAGAIN;
 	}
 	return 0;
-}
-
-/* As ferry_frames_hand(); what is done with is freed. */
-static int __ferry_frames_push(struct ferry_frames *fr, struct sock *csk,
-			       const struct msghdr *beside)
-{
-	struct ferry_frame *frame = fr->rest;
-	int err;
-
-	if (!frame)
-		return 0;
-	err = ferry_frames_hand(fr, csk, beside);
-	if (err != -EAGAIN) {
-		WRITE_ONCE(fr->unsent, 0);
-		WRITE_ONCE(fr->rest, NULL);
-		ferry_frame_free(frame);
-	}
-	return err;
 }
 
 /**
@@ -633,7 +617,18 @@ static int __ferry_frames_push(struct ferry_frames *fr, struct sock *csk,
  */
 int ferry_frames_push(struct ferry_frames *fr, struct sock *csk)
 {
-	return __ferry_frames_push(fr, csk, NULL);
+	struct ferry_frame *frame = fr->rest;
+	int err;
+
+	if (!frame)
+		return 0;
+	err = ferry_frames_hand(fr, csk, frame, NULL);
+	WRITE_ONCE(fr->unsent, err == -EAGAIN ? frame->left : 0);
+	if (err != -EAGAIN) {
+		WRITE_ONCE(fr->rest, NULL);
+		ferry_frame_free(frame);
+	}
+	return err;
 }
 
 /**
@@ -649,9 +644,16 @@ int ferry_frames_push(struct ferry_frames *fr, struct sock *csk)
 int ferry_frames_send(struct ferry_frames *fr, struct sock *csk,
 		      struct ferry_frame *frame, const struct msghdr *beside)
 {
-	WRITE_ONCE(fr->rest, frame);
+	int err = ferry_frames_hand(fr, csk, frame, beside);
+
+	if (err != -EAGAIN) {
+		ferry_frame_free(frame);
+		return err;
+	}
+	/* Not before: who sees a rest waits for TCP to have room for it. */
 	WRITE_ONCE(fr->unsent, frame->left);
-	return __ferry_frames_push(fr, csk, beside);
+	WRITE_ONCE(fr->rest, frame);
+	return err;
 }
 
 /**
@@ -664,12 +666,15 @@ int ferry_frames_send(struct ferry_frames *fr, struct sock *csk,
  */
 int ferry_frames_flush(struct ferry_frames *fr, struct sock *csk)
 {
+	u32 lowat = tcp_sk(csk)->notsent_lowat;
 	int sndbuf = csk->sk_sndbuf, err;
 
 	if (!fr->rest)
 		return 0;
 	WRITE_ONCE(csk->sk_sndbuf, INT_MAX / 2);
+	WRITE_ONCE(tcp_sk(csk)->notsent_lowat, UINT_MAX);
 	err = ferry_frames_push(fr, csk);
+	WRITE_ONCE(tcp_sk(csk)->notsent_lowat, lowat);
 	WRITE_ONCE(csk->sk_sndbuf, sndbuf);
 	return err;
 }

@@ -19,10 +19,11 @@ struct ferry_frame;
  * @header: of the record, as on the wire
  * @have: bytes of @header
  * @admitted: there is room for the record
- * @paused: there is none: nothing is taken from TCP until somebody reads. Any context
+ * @paused: there is none, or nobody has accepted the connection: nothing is taken from
+ *	TCP until somebody reads. Any context
  * @ended: nothing more will come
  * @broken: it ended because what came was no record: the connection is to be cut
- * @pushing: the rest is being handed to TCP
+ * @pushing: something is being handed to TCP
  * @rest: the record that TCP has not taken whole, or NULL; read by all
  * @unsent: bytes of it that TCP has not taken; read by all
  * @pages: what records are copied into; guarded by the socket's send_lock

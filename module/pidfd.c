@@ -7,6 +7,7 @@
  * for this alone, that nobody else sees.
  */
 #include <linux/fdtable.h>
+#include <linux/security.h>
 #include <net/compat.h>
 
 #include "af_ferry.h"
@@ -27,6 +28,9 @@ static int ferry_pidfd_open(struct socket *sock, struct pid *pid)
 	if (!sk)
 		return -ENOMEM;
 	sock_init_data(NULL, sk);
+	/* To security modules it is the receiver. */
+	sk->sk_type = sock->sk->sk_type;
+	security_sk_clone(sock->sk, sk);
 	sk->sk_peer_pid = get_pid(pid);
 	asked.sk = sk;
 	/* Of any kind, as the core's hooks for programs of BPF are not for this. */

@@ -20,6 +20,7 @@
 
 #include "broadcast.h"
 #include "buffer.h"
+#include "carrier_tcp.h"
 #include "cmsg.h"
 #include "compat-scm.h"
 #include "connection.h"
@@ -1180,7 +1181,10 @@ static int ferry_record_wait(struct sock *sk, struct sock *peer,
 	bool closed;
 	int err;
 
-	closed = (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
+	/* What another host sent may still lie at TCP, while another reads the last. */
+	if (unlikely(ferry_remote(sk)))
+		ferry_tcp_read(sk);
+	closed = (ferry_shutdown_mask(sk) & RCV_SHUTDOWN) ||
 		 (peer && ferry_recv_closed(sk, peer));
 	/*
 	 * In this order: who closes sets the error before, and what was queued

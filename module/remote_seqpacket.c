@@ -25,10 +25,9 @@
 #include "zerocopy.h"
 
 /* Can nothing more be sent? The error, if any, was set before. */
-static bool ferry_remote_send_closed(const struct sock *sk, const struct sock *csk)
+static bool ferry_remote_send_closed(const struct sock *sk)
 {
-	/* TCP's own too: the end of what came may not have been read up to. */
-	return (ferry_shutdown_mask(sk) | READ_ONCE(csk->sk_shutdown)) & SEND_SHUTDOWN;
+	return ferry_shutdown_mask(sk) & SEND_SHUTDOWN;
 }
 
 /* Who waits for room is to be woken. To be followed by a last look. */
@@ -74,7 +73,7 @@ __poll_t ferry_remote_seqpacket_mask(struct socket *sock)
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (shutdown == SHUTDOWN_MASK)
 		mask |= EPOLLHUP;
-	if (ferry_remote_send_closed(sk, carrier->sk)) {
+	if (ferry_remote_send_closed(sk)) {
 		mask |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 		goto out;
 	}
@@ -161,10 +160,10 @@ int ferry_remote_seqpacket_shutdown(struct sock *sk, int how)
 }
 
 /* Why can nothing be sent any more? 0 if it can. */
-static int ferry_remote_send_ended(struct sock *sk, const struct sock *csk)
+static int ferry_remote_send_ended(struct sock *sk)
 {
 	/* In this order: who closes sets the error before. */
-	bool closed = ferry_remote_send_closed(sk, csk);
+	bool closed = ferry_remote_send_closed(sk);
 	int err = 0;
 
 	if (unlikely(READ_ONCE(sk->sk_err)))
@@ -186,7 +185,7 @@ static int ferry_remote_wait_room(struct sock *sk, struct socket *carrier, size_
 		ferry_remote_ask(sk, carrier);
 		if (ferry_remote_room(sk, carrier, len))
 			break;
-		err = ferry_remote_send_ended(sk, carrier->sk);
+		err = ferry_remote_send_ended(sk);
 		if (err)
 			break;
 		err = -EAGAIN;
@@ -221,19 +220,20 @@ static int ferry_remote_try_send(struct sock *sk, struct socket *carrier,
 
 	lock_sock(csk);
 	/* Under the lock: nothing comes behind the end. */
-	err = ferry_remote_send_ended(sk, csk);
+	err = ferry_remote_send_ended(sk);
 	if (!err && !ferry_frames_room(fr, sk, csk, len))
 		err = 1;
 	if (!err)
 		err = ferry_frames_send(fr, csk, frame, msg);
 	else
 		ferry_frame_free(frame);
+	if (err == -EAGAIN) {
+		/* When TCP has room again, or, if it lacked memory, a little later. */
+		ferry_tcp_later(carrier);
+		err = 0;
+	}
 	release_sock(csk);
-	if (err != -EAGAIN)
-		return err;
-	/* When TCP has room again, or, if it lacked memory, a little later. */
-	ferry_tcp_later(carrier);
-	return 0;
+	return err;
 }
 
 /* Send a record of @len bytes, waiting for room. */

@@ -40,6 +40,7 @@ FIXTURE_VARIANT_ADD(remote_dgram, FERRY_ipv6)
 FIXTURE_SETUP(remote_dgram)
 {
 	FT_NEED(AF_FERRY, SOCK_DGRAM);
+	NET_NEED(variant->node[0]);
 	ft_leak_start(&self->leak, AF_FERRY);
 	umask(0);
 	ASSERT_TRUE(net_up(&self->net));
