@@ -401,6 +401,24 @@ TEST_F_TIMEOUT(remote_seqpacket, F15_close_sends_the_rest, FT_SLOW_S)
 	EXPECT_EQ(0, flags & MSG_EOR);
 }
 
+/* Nor what it was to keep back. */
+TEST_F_TIMEOUT(remote_seqpacket, F15_close_sends_what_a_mark_keeps_back, FT_SLOW_S)
+{
+	static char buf[150000];
+	int i, n, mark = 1000;
+
+	CONNECT();
+	ASSERT_EQ(0, setsockopt(self->a, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &mark, sizeof(mark)));
+	ASSERT_EQ(0, ft_setint(self->a, SO_SNDBUFFORCE, 80000));
+	ASSERT_EQ(0, ft_setint(self->b, SO_RCVBUF, 16384));
+	n = fill(self->a, sizeof(buf), 0);
+	ASSERT_LT(0, n);
+	ft_close(&self->a);
+	for (i = 0; i < n; i++)
+		ASSERT_TRUE(next(self->b, sizeof(buf), i));
+	EXPECT_EQ(0, recv(self->b, buf, 1, 0));
+}
+
 TEST_F_TIMEOUT(remote_seqpacket, F16_shutdown_sends_the_rest, FT_SLOW_S)
 {
 	static char buf[150000];
