@@ -268,11 +268,11 @@ static void *stamped(int a, int b, struct got *got, int type)
 	int64_t end = ft_now_ms() + FT_LONG_MS;
 	void *stamp = NULL;
 
-	while (!stamp && ft_now_ms() < end)
+	while (!stamp && ft_now_ms() < end) {
 		if (send(a, "time", 4, 0) != 4 || get(b, got, 0) != 4)
-			break;
-		else
-			stamp = told(got, SOL_SOCKET, type);
+			return NULL;
+		stamp = told(got, SOL_SOCKET, type);
+	}
 	return stamp;
 }
 
