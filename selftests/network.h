@@ -252,6 +252,31 @@ static inline bool net_configure(int rtnl, const char *dev, int subnet, int host
 }
 
 /*
+ * Waits until a host listens to who looks for its IPv6 address: the kernel sees to that
+ * in a work of its own, which may come late, and what nobody answers is lost.
+ */
+static inline bool net_listens(const struct net *net, int host, const char *dev)
+{
+	char line[128], name[16], group[33], own[33];
+	int64_t end = ft_now_ms() + FT_LONG_MS;
+	bool found = false;
+	FILE *f;
+
+	snprintf(own, sizeof(own), "ff0200000000000000000001ff%06x", host + 1);
+	while (!found && ft_now_ms() < end && net_enter(net, host)) {
+		f = fopen("/proc/thread-self/net/igmp6", "r");
+		while (f && !found && fgets(line, sizeof(line), f))
+			found = sscanf(line, "%*d %15s %32s", name, group) == 2 &&
+				!strcmp(name, dev) && !strcmp(group, own);
+		if (f)
+			fclose(f);
+		net_enter(net, -1);
+		sched_yield();
+	}
+	return found;
+}
+
+/*
  * Join two hosts by a link, device @dev at both: host i is 10.18.@subnet.(i + 1) and
  * fd18:@subnet::(i + 1).
  */
@@ -268,7 +293,7 @@ static inline bool net_link(const struct net *net, int a, int b, const char *dev
 	     net_configure(at[0], dev, subnet, a) && net_configure(at[1], dev, subnet, b);
 	close(at[0]);
 	close(at[1]);
-	return ok;
+	return ok && net_listens(net, a, dev) && net_listens(net, b, dev);
 }
 
 /* One more host, without a link and with its door closed. */
