@@ -168,9 +168,10 @@ static uint64_t receive(struct conversation *c, uint64_t count)
  */
 void transfer_both(int fd, const struct endpoint *e)
 {
-	struct conversation c = {
-		.fd = fd,
-		.e = e,
+	/* Not on a stack: the thread may outlive this call, until the program ends. */
+	static struct endpoint own;
+	static struct conversation c = {
+		.e = &own,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.spoken = PTHREAD_COND_INITIALIZER,
 	};
@@ -180,6 +181,8 @@ void transfer_both(int fd, const struct endpoint *e)
 	pthread_t sender;
 	int err;
 
+	own = *e;
+	c.fd = fd;
 	c.answers = e->type == SOCK_DGRAM && !e->broadcast &&
 		    getpeername(fd, (struct sockaddr *)&peer, &len);
 	err = pthread_create(&sender, NULL, send_input, &c);
