@@ -135,7 +135,7 @@ deb:			## build the Debian packages ferry-dkms and ferry-tools in build/deb
 .PHONY: sparse
 sparse:			## build with W=1 and sparse, endian checks on; any warning fails
 	@tools/setup.sh base check
-	@tools/gates.sh w1 sparse
+	@tools/gates.sh gcc
 
 .PHONY: clean
 clean:			## remove what was built

@@ -10,7 +10,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${FERRY_CACHE:-$HOME/.cache/ferry}
 # Scripts of the kernel source: checkpatch, coccinelle, kernel-doc.
 linux=${FERRY_LINUX:-$cache/linux-6.12}
-all_gates=(style shellcheck man checkpatch kernel-doc w1 sparse cross clang cocci)
+all_gates=(style shellcheck man checkpatch kernel-doc gcc cross clang cocci)
 
 # What checkpatch --strict is wrong about here: path, types of message, reason.
 checkpatch_exceptions()
@@ -62,9 +62,8 @@ usage()
 	man          mandoc -T lint on the manual pages
 	checkpatch   checkpatch.pl --strict on C sources, but for reasoned exceptions
 	kernel-doc   kernel-doc comments of module/ and uapi/
-	w1           gcc with W=1, for every kernel in FERRY_KDIRS
-	sparse       sparse with endian checks, for every kernel in FERRY_KDIRS
-	cross        gcc with W=1, and sparse, for arm64, i386 and s390x
+	gcc          gcc with W=1, and sparse with endian checks, for every kernel in FERRY_KDIRS
+	cross        the same for arm64, i386 and s390x
 	clang        clang with W=1, against a tree configured for it
 	cocci        the kernel's own coccinelle scripts on module/
 
@@ -73,6 +72,8 @@ usage()
 	END
 }
 
+# One build shows what the compiler and what sparse object to.
+strict=(W=1 C=2 CF=-D__CHECK_ENDIAN__)
 passed=0
 failed=0
 work=$(mktemp -d)
@@ -283,23 +284,14 @@ gate_kernel-doc()
 	verdict "kernel-doc (${#files[@]} files)" "$work/found"
 }
 
-gate_w1()
-{
-	local kdir
-
-	while read -r kdir; do
-		build_quietly "gcc W=1, $(release_of "$kdir")" "$kdir" 'warning:' W=1
-	done < <(kdirs)
-}
-
-gate_sparse()
+gate_gcc()
 {
 	local kdir
 
 	need sparse || return 0
 	while read -r kdir; do
-		build_quietly "sparse, $(release_of "$kdir")" "$kdir" '(warning|error):' \
-			C=2 CF=-D__CHECK_ENDIAN__
+		build_quietly "gcc W=1 and sparse, $(release_of "$kdir")" "$kdir" '(warning|error):' \
+			"${strict[@]}"
 	done < <(kdirs)
 }
 
@@ -313,7 +305,7 @@ gate_cross()
 		read -ra options <<< "$arguments"
 		# These have no Module.symvers: they are configured, not built.
 		build_quietly "gcc W=1 and sparse, $machine" "$trees/$machine" '(warning|error):' \
-			"${options[@]}" W=1 C=2 CF=-D__CHECK_ENDIAN__ KBUILD_MODPOST_WARN=1
+			"${options[@]}" "${strict[@]}" KBUILD_MODPOST_WARN=1
 		# Nor could modpost tell from them what no kernel has.
 		nm -u "$top/build/gates/ferry.o" 2>&1 |
 			grep -E 'no symbols|No such|__(u?(div|mod)[dt]i|atomic_|sync_)' \
@@ -376,7 +368,9 @@ for gate in "${gates[@]}"; do
 	declare -F "gate_$gate" >/dev/null || { usage >&2; exit 2; }
 done
 for gate in "${gates[@]}"; do
+	start=$SECONDS
 	"gate_$gate"
+	echo "# $gate took $((SECONDS - start)) s"
 done
 echo "$passed passed, $failed failed"
 ((failed == 0))
