@@ -919,4 +919,4 @@ TEST_F(quota, F04_the_owner_gets_all_of_it)
 		ft_close(&fd[--n]);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -447,4 +447,4 @@ TEST_F(order, I05_ioctls)
 		EXPECT_EQ(0, n);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

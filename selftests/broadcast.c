@@ -872,4 +872,4 @@ TEST_F(broadcast, O44_stamps_of_sender_and_receivers)
 	EXPECT_ERR(EAGAIN, next_stamp(self->tx, &to));
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -426,4 +426,4 @@ TEST_F(ferry_stream, I05_outq_in_bytes)
 	EXPECT_EQ(0, n);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -266,4 +266,4 @@ TEST_F(ferry_record, F07_a_long_record_waits_for_its_room)
 	free(buf);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -473,4 +473,4 @@ TEST_F_TIMEOUT(listener, F15_close_of_a_socket_that_connects, FT_SLOW_S)
 	}
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -751,4 +751,4 @@ TEST_F(asynchronous, F16_not_connected)
 	ft_close(&fd);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

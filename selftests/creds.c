@@ -1127,4 +1127,4 @@ TEST_F(labels, O22_label_of_the_sender)
 	ft_close(&b);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -1255,4 +1255,4 @@ TEST_F(local_dgram, F02_reconnecting_under_a_sender)
 	ft_close(&other);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

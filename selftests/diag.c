@@ -1343,4 +1343,4 @@ TEST_F(ferry_diag, P05_dump_while_sockets_come_and_go)
 		ft_close(&fds[i]);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -701,4 +701,4 @@ TEST(O44_record_of_many_mebibytes)
 	ft_close(&fd[1]);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -1487,4 +1487,4 @@ FAIL_TEST(ferry_fail, X04_namespace)
 	EXPECT_TRUE(faults_of_module(false));
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -794,4 +794,4 @@ TEST_F(copy, I05_number_across_the_edge)
 	EXPECT_TRUE(still_works(&variant->kind, self->a, self->b));
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

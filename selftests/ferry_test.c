@@ -13,6 +13,12 @@
 
 void *ft_wild = (void *)16;
 
+bool ft_old_family(const char *variant)
+{
+	return !strncmp(variant, "UNIX", 4) || !strncmp(variant, "TCP", 3) ||
+	       !strncmp(variant, "UDP", 3);
+}
+
 bool ft_have(int domain, int type)
 {
 	int fd = socket(domain, type, 0);

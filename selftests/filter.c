@@ -1276,4 +1276,4 @@ TEST_F(ferry, O06_every_load)
 	ft_close(&fd[1]);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -448,4 +448,4 @@ TEST_F_TIMEOUT(frames, one_byte_at_a_time, FT_SLOW_S)
 	EXPECT_TRUE(ft_pattern_ok(in, 0, sizeof(in)));
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -626,4 +626,4 @@ TEST_F(caller, X06_connect_eintr)
 	ft_close(&first);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

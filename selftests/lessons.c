@@ -747,4 +747,4 @@ TEST_F(kinds, X01_every_item_by_every_path)
 	uring_close(&ring);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -281,4 +281,4 @@ TEST_F(stream, X05_blocked_call_keeps_it_alive)
 	EXPECT_NE(0, ft_poll(self->a, POLLRDHUP, FT_LONG_MS));
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -360,4 +360,4 @@ TEST_F(linger, O18_until_the_listener_closes)
 	EXPECT_EQ(0, call.ret);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

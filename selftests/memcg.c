@@ -274,4 +274,4 @@ TEST_F(memcg, F11_spliced_bytes_are_the_readers_memory)
 	ft_close(&a);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

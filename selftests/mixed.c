@@ -820,4 +820,4 @@ TEST_F(ring, X03_io_uring_goes_while_requests_wait)
 	ft_close(&b);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

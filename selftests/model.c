@@ -566,4 +566,4 @@ TEST_F_TIMEOUT(sequences, X03_some_order_explains_two_threads, TIMEOUT)
 	EXPECT_TRUE(overlap_all(&variant->kind));
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -570,4 +570,4 @@ TEST_F(ferry_addr, F03_autobind_does_not_take_given_names)
 	ft_close(&other);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

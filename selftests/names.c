@@ -792,4 +792,4 @@ TEST_F(reuse, O34_unicast_goes_to_the_newest)
 	ft_close(&tx);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -429,4 +429,4 @@ TEST_F_TIMEOUT(scale, F15_closing_a_long_queue_lets_others_run, FT_SLOW_S)
 	EXPECT_LT(n / 200, atomic_load(&other.runs));
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -248,4 +248,4 @@ TEST_F(newer, O44_numbers_of_the_senders_own)
 		EXPECT_EQ(1, recv(self->b, buf, sizeof(buf), 0));
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -1205,4 +1205,4 @@ TEST_F(local_stream, F08_message_with_descriptors_in_one_step)
 	}
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -1059,4 +1059,4 @@ TEST_F(inet_stream, F08_threads_on_one_socket)
 	EXPECT_EQ(0, recv(self->b, buf, sizeof(buf), 0));
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

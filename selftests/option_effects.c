@@ -1068,4 +1068,4 @@ TEST_F(device, O08_broadcasts)
 	ft_close(&fd);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -1165,4 +1165,4 @@ TEST_F(heir, O35_reuseport)
 	ft_close(&b);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -371,4 +371,4 @@ TEST_F_TIMEOUT(pairs, X03_a_receive_of_the_urgent_byte_is_stopped, FT_SLOW_S)
 	EXPECT_NE(0, self->sum.stopped);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

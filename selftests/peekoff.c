@@ -484,4 +484,4 @@ TEST_F(peekoff, O23_peek_races_read)
 	OFFSET(0);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -426,4 +426,4 @@ TEST_F(info, P05_ferry_info_states)
 	ft_close(&fd);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -655,4 +655,4 @@ TEST_F(stream, O13_error_is_read_once)
 	EXPECT_EQ(0, recv(self->a, &byte, 1, 0));
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

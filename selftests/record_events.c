@@ -463,4 +463,4 @@ TEST_F(ferry_seqpacket, E06_connect_fails)
 	ft_close(&b);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

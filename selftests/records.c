@@ -1128,4 +1128,4 @@ TEST_F(local_record, F08_unknown_flags_and_lengths)
 	EXPECT_EQ(1, recv(self->b, buf, sizeof(buf), 0));
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

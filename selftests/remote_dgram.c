@@ -708,4 +708,4 @@ TEST_F(remote_dgram, X04_hosts_end_in_any_order)
 	self->net.home = open("/proc/thread-self/ns/net", O_RDONLY);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -1089,4 +1089,4 @@ TEST_F(remote_calls, O46_inq_tells_what_is_left)
 	EXPECT_EQ(9, *inq);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

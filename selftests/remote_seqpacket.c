@@ -781,4 +781,4 @@ TEST_F_TIMEOUT(remote_seqpacket, F04_listener_closes, FT_SLOW_S)
 	EXPECT_ERR(ECONNRESET, recv(self->a, &c, 1, 0));
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

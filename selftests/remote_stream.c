@@ -503,4 +503,4 @@ TEST_F_TIMEOUT(remote_stream, P05_info, FT_SLOW_S)
 	EXPECT_EQ(5, info.fi_rqueue);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -825,4 +825,4 @@ TEST_F(group, O15_last_cpu)
 		ft_close(&other);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

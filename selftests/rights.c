@@ -1565,4 +1565,4 @@ TEST_F(pass_unix, X01_circles_are_bounded)
 	}
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -1158,4 +1158,4 @@ TEST_F_TIMEOUT(graph, X08_one_search_of_another_user, FT_SLOW_S)
 	ft_close(&fd[1]);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

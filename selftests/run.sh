@@ -15,7 +15,7 @@ usage()
 	"N passed, N failed, N skipped". Exit status 0 when none failed.
 
 	  -l LOGDIR   also leave each program's whole output in LOGDIR/PROGRAM.tap
-	  -n          only AF_FERRY: the tests of the old families are skipped
+	  -n          only AF_FERRY: the tests of the old families are left out
 	  -t SECONDS  how long one program may take (240)
 	  -o          only the old families: AF_FERRY need not be there
 	  -v          also show what passed in detail

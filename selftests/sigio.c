@@ -792,4 +792,4 @@ static void __attribute__((constructor)) run_as_owner(int argc, char **argv)
 		_exit(owner_main(atoi(argv[2])));
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -634,4 +634,4 @@ TEST_F(ferry, A02_through_sockaddr_and_storage)
 	ft_close(&fd);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

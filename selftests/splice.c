@@ -669,4 +669,4 @@ TEST_F_TIMEOUT(local_stream, X03_splice_on_threads_against_close, FT_SLOW_S)
 	ft_close(&file);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

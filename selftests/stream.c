@@ -665,4 +665,4 @@ TEST_F(inet_stream, F08_not_connected)
 	ft_close(&fd);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -270,4 +270,4 @@ TEST_F(acceptor, O33_of_no_effect_on_a_connect_with_room)
 	ft_close(&a);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

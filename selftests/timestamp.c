@@ -501,4 +501,4 @@ TEST_F(stamp, O40_beside_drops_and_mark)
 	EXPECT_TRUE(between(from, ns, real_ns()));
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

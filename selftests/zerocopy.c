@@ -740,4 +740,4 @@ TEST_F(lend, O09_zerocopy_broadcast_is_copied)
 	ft_close(&to);
 }
 
-TEST_HARNESS_MAIN
+FT_HARNESS_MAIN

@@ -75,13 +75,39 @@ try() {
 	return "$status"
 }
 
-check_kernel() {
-	local release=$1 status=0 sum='' installed=$top/build/installed-$1 options=(-n)
+# What is about values, times and what UDP, TCP and devices make of an option, and about
+# no object's life. With all of these the debug kernel would take half an hour more.
+not_on_debug=(
+	buffer capacity linger name names_scale one_step option_effects options peekoff procfs
+	readiness record_events remote_options sigio socket_kind timeout timestamp
+)
 
-	# The old families are there to prove the tests, programs that people use to prove
-	# "ferry run", and languages to prove their page: once will do.
-	mapfile -t -O 1 options < <(grep -v -e '^run_programs' -e '^run_servers' -e '^run_grpc' \
-		-e '^languages' "$top/selftests/programs.txt")
+# The programs for the debug kernel. It looks at the module: the programs of 32 bits
+# show that sizes are right, which it is no better at; those of the command have shells
+# that take most of the time.
+programs_for_debug() {
+	grep -v -e '-m32' -e '^command' -e '^run_' -e '^languages' "$top/selftests/programs.txt" |
+		grep -vxF -f <(printf '%s\n' "${not_on_debug[@]}")
+}
+
+# programs_for RELEASE: the old families are there to prove the tests, programs that
+# people use to prove "ferry run", and languages to prove their page: once will do. The
+# debug kernel is made of the source of 6.12, so what it runs that need not run again.
+programs_for() {
+	local not=(-e '^run_programs' -e '^run_servers' -e '^run_grpc' -e '^languages')
+
+	case $1 in
+	"${releases[0]}") cat "$top/selftests/programs.txt" ;;
+	6.12.*) grep -v "${not[@]}" "$top/selftests/programs.txt" |
+		grep -vxF -f <(programs_for_debug) ;;
+	*) grep -v "${not[@]}" "$top/selftests/programs.txt" ;;
+	esac
+}
+
+check_kernel() {
+	local release=$1 status=0 sum='' installed=$top/build/installed-$1 options=(-n) programs
+
+	mapfile -t programs < <(programs_for "$release")
 	[[ $release != "${releases[0]}" ]] || options=()
 	step "Linux $release"
 	try "module builds for $release" \
@@ -102,7 +128,8 @@ check_kernel() {
 			"$top/tools/vm/vm" run --kernel "$release" --machines 2 --mem 1024 \
 			--timeout 180 -- "$top/selftests/two_machines.sh" || :
 	"$top/tools/vm/vm" run --kernel "$release" --timeout "${FERRY_TIMEOUT:-3000}" \
-		--log "$top/build/check-$release.kernel" -- "$top/selftests/run.sh" "${options[@]}" 2>&1 |
+		--log "$top/build/check-$release.kernel" -- "$top/selftests/run.sh" \
+		"${options[@]}" "${programs[@]}" 2>&1 |
 		tee "$log" || status=$?
 	tally || result 1 "the selftests came to their end on $release"
 	case $status in
@@ -112,24 +139,11 @@ check_kernel() {
 	esac
 }
 
-# What is about values, times and what UDP, TCP and devices make of an option, and about
-# no object's life. With all of these the debug kernel would take half an hour more.
-not_on_debug=(
-	capacity linger name names_scale option_effects options peekoff procfs readiness
-	record_events remote_options sigio socket_kind timeout timestamp
-)
-
-# The debug kernel takes ten minutes to build, once; see check-debug.sh. It looks
-# at the module: the old families have shown on the stock kernels that the tests
-# are right, and the programs of 32 bits that sizes are; both are left out, as are
-# those of the command, whose shells take most of the time, and those above.
-# check-debug.sh alone runs all.
 check_debug() {
 	local status=0 sum='' programs
 
 	step "the debug kernel"
-	mapfile -t programs < <(grep -v -e '-m32' -e '^command' -e '^run_' -e '^languages' \
-		"$top/selftests/programs.txt" | grep -vxF -f <(printf '%s\n' "${not_on_debug[@]}"))
+	mapfile -t programs < <(programs_for_debug)
 	FERRY_TIMEOUT=${FERRY_TIMEOUT:-4000} "$top/tools/check-debug.sh" -n "${programs[@]}" |
 		tee "$log" || status=$?
 	tally || :
