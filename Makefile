@@ -44,7 +44,7 @@ PREFIX ?= /usr/local
 INSTALL_HDR_PATH ?= $(DESTDIR)$(PREFIX)
 # What "make install" puts below PREFIX.
 INSTALLED := bin/ferry lib/ferry/libferry-preload.so share/man/man1/ferry.1 share/man/man7/af_ferry.7 \
-	     share/bash-completion/completions/ferry \
+	     share/bash-completion/completions/ferry lib/systemd/system/ferry-port@.service \
 	     $(patsubst uapi/%,include/%,$(wildcard uapi/linux/*.h))
 # Where Python looks below PREFIX; elsewhere it needs PYTHONPATH.
 PYTHONDIR ?= $(or $(shell /usr/bin/python3 -c 'import site; print(next(path for path in \
@@ -122,6 +122,7 @@ install: tools headers_install python_install	## install command, manual pages, 
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man1' Documentation/ferry.1
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man7' Documentation/af_ferry.7
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' tools/ferry/completion/ferry
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/systemd/system' 'packaging/systemd/ferry-port@.service'
 
 uninstall:		## remove them again (PREFIX=..., DESTDIR=...)
 	rm -f $(foreach file,$(INSTALLED),'$(DESTDIR)$(PREFIX)/$(file)') '$(DESTDIR)$(strip $(PYTHONDIR))/ferry.py'

@@ -115,7 +115,7 @@ P05_ss_filters()
 
 	perl -e 'for my $type (1, 5, 2) {
 			socket(my $s, 18, $type, 0) or die "socket: $!\n";
-			bind($s, pack("SSx16a*", 18, 0, "f/$type")) or die "bind: $!\n";
+			bind($s, pack("SSx16a*", 18, $type == 5, "f/$type")) or die "bind: $!\n";
 			listen($s, 5) if $type != 2;
 			push @s, $s;
 		}
@@ -131,6 +131,9 @@ P05_ss_filters()
 	is "$("$ferry" ss -H 'f/?' | wc -l)" 5
 	is "$("$ferry" ss -H f/1 | wc -l)" 3
 	is "$("$ferry" ss -H f/1 '*5' | wc -l)" 4
+	# A name is found with its node and without it.
+	is "$("$ferry" ss -H f/5 | awk '{ print $5 }')" 'ferry://[::]/f/5'
+	is "$("$ferry" ss -H 'ferry://[::]/f/5' | wc -l)" 1
 	try 4 "$ferry" ss nix
 	one_line "*there is no such socket*"
 	try 2 "$ferry" ss --state nix

@@ -29,6 +29,7 @@ diff <(files) - <<-'END'
 	644 opt/ferry/include/linux/ferry_diag.h
 	644 opt/ferry/lib/ferry/libferry-preload.so
 	644 opt/ferry/lib/python3/dist-packages/ferry.py
+	644 opt/ferry/lib/systemd/system/ferry-port@.service
 	644 opt/ferry/share/bash-completion/completions/ferry
 	644 opt/ferry/share/man/man1/ferry.1
 	644 opt/ferry/share/man/man7/af_ferry.7
@@ -46,6 +47,14 @@ for page in man1/ferry.1 man7/af_ferry.7; do
 	text=$(mandoc "$root/opt/ferry/share/man/$page" | sed 's/.\x08//g')
 	[[ $text == *AF_FERRY* ]] || die "$page is no page"
 done
+
+if command -v systemd-analyze > /dev/null; then
+	# It has no manual page that is installed.
+	cp "$root/opt/ferry/lib/systemd/system/ferry-port@.service" "$root/ferry-port@1.service"
+	said=$(systemd-analyze verify --man=no "$root/ferry-port@1.service" 2>&1) && [[ -z $said ]] ||
+		die "systemd says of the unit: $said"
+	rm "$root/ferry-port@1.service"
+fi
 
 if [[ -x /usr/bin/python3 ]]; then
 	PYTHONPATH=$root/opt/ferry/lib/python3/dist-packages /usr/bin/python3 -B -c \

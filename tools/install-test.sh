@@ -63,6 +63,14 @@ says_nothing_is_there()
 	says 1 "*bad   family *bad   module    none is installed for this kernel*to mend" doctor
 }
 
+# unit KEY: what the unit of the port does there, though no systemd runs here.
+unit()
+{
+	sed -n "s/^$1=\(.*\)%i/\14077/p; s/^$1=//p" "$top/packaging/systemd/ferry-port@.service" |
+		sh -e
+	read -r port < /proc/sys/net/ferry/port
+}
+
 ! grep -q '^ferry ' /proc/modules || die "the module is there already"
 ! works 2> /dev/null || die "loaded from where?"
 says_nothing_is_there
@@ -82,6 +90,11 @@ says 0 "*ok    module    $modules/*all is well" doctor
 [[ $(modinfo -n ferry) == "$modules"/* ]] || die "not from the tree"
 unload
 works || die "found only once"
+unload
+unit ExecStart
+[[ $port == 4077 ]] || die "the unit did not set the port but to $port"
+unit ExecStop
+[[ $port == 0 ]] || die "the unit left the port at $port"
 unload
 [[ ${2:-} != dkms ]] || exit 0
 make -s -C "$top" modules_uninstall "KERNELRELEASE=$(uname -r)"

@@ -156,6 +156,20 @@ const char *address_text(const struct address *addr, char text[ADDRESS_TEXT_SIZE
 }
 
 /**
+ * address_name() - the name in the text of an address
+ * @addr: address
+ * @text: what address_text() has made of it
+ *
+ * Return: where in @text the name begins, after the node if there is one.
+ */
+const char *address_name(const struct address *addr, const char *text)
+{
+	if (!addr->len || addr->sa.sfy_scope != FERRY_SCOPE_NETWORK)
+		return text;
+	return strchr(text + SCHEME_LEN, '/') + 1;
+}
+
+/**
  * address_nul_tail() - the sign of an address length that was wrong
  * @addr: address
  *

@@ -78,6 +78,7 @@ struct address {
 
 const char *address_parse(const char *text, struct address *addr);
 const char *address_text(const struct address *addr, char text[ADDRESS_TEXT_SIZE]);
+const char *address_name(const struct address *addr, const char *text);
 size_t address_nul_tail(const struct address *addr);
 
 /* ---- endpoint.c: sockets as the command line wants them ---- */

@@ -127,13 +127,19 @@ static int state_parse(const char *text)
 	     text);
 }
 
+static bool text_matches(const char *text, const char *pattern)
+{
+	/* A backslash begins a byte. */
+	return !strcmp(pattern, text) || !fnmatch(pattern, text, FNM_NOESCAPE);
+}
+
 static bool name_matches(const struct address *addr, const char *pattern)
 {
 	char text[ADDRESS_TEXT_SIZE];
 
-	/* A backslash begins a byte. */
-	return addr->len && (!strcmp(pattern, address_text(addr, text)) ||
-			     !fnmatch(pattern, text, FNM_NOESCAPE));
+	if (!*address_text(addr, text))
+		return false;
+	return text_matches(text, pattern) || text_matches(address_name(addr, text), pattern);
 }
 
 static bool wanted(const struct view *v, const struct sock_info *s)
