@@ -120,7 +120,7 @@ check_kernel() {
 			"$top/tools/vm/vm" run --kernel "$release" --no-module --timeout 120 -- \
 			"$top/tools/install-test.sh" "$installed" || :
 	fi
-	try "what README.md and the tutorial show works on $release" \
+	try "what README.md, the tutorial and porting.md show works on $release" \
 		"$top/tools/vm/vm" run --kernel "$release" --timeout 600 -- \
 		bash -ec 'tools/examples.sh run; tools/demo.sh' || :
 	[[ $release != "${releases[0]}" ]] ||
@@ -266,7 +266,7 @@ step "building the tests"
 try "the selftests build" make -s -C "$top/selftests" || :
 try "the ferry command builds" make -s -C "$top" tools || :
 try "make install and make uninstall" "$top/tools/install-files-test.sh" || :
-try "the programs in README.md, the tutorial and languages.md build" "$top/tools/examples.sh" build || :
+try "the programs in the documentation build" "$top/tools/examples.sh" build || :
 # The longest first.
 run_parts debug static "${releases[@]}" machine
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What README.md, Documentation/tutorial.md and languages.md show, compiled and
-# run from their very text: a block that begins with a comment with the name of
+# What README.md, Documentation/tutorial.md, porting.md and languages.md show, compiled
+# and run from their very text: a block that begins with a comment with the name of
 # its file is a program, and of a console block the lines that begin with "$ "
 # are commands (with "> " they go on), the others what these print.
 #
@@ -17,7 +17,7 @@ set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dir=$top/build/examples
-pages=("$top/README.md" "$top/Documentation/tutorial.md")
+pages=("$top/README.md" "$top"/Documentation/{tutorial,porting}.md)
 
 # extract PAGE LANGUAGE DIR: the programs in blocks of a language.
 extract() {
