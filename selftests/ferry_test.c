@@ -638,6 +638,15 @@ int ft_signals(void)
 	return atomic_load(&ft_signal_count);
 }
 
+bool ft_signalled(void)
+{
+	int64_t end = ft_now_ms() + FT_LONG_MS;
+
+	while (!ft_signals() && ft_now_ms() < end)
+		sched_yield();
+	return ft_signals();
+}
+
 void ft_signals_reset(void)
 {
 	atomic_store(&ft_signal_count, 0);

@@ -231,9 +231,13 @@ ssize_t ft_do_poll(struct ft_call *call);
 ssize_t ft_do_select(struct ft_call *call);
 ssize_t ft_do_epoll(struct ft_call *call);
 
-/* Counts what @sig does; 0 or -1. ft_signals() reads the count. */
+/*
+ * Counts what @sig does; 0 or -1. ft_signals() reads the count; ft_signalled() waits until
+ * there is one, as another processor may first make readable and then signal.
+ */
 int ft_catch(int sig, int flags);
 int ft_signals(void);
+bool ft_signalled(void);
 void ft_signals_reset(void);
 
 /*
@@ -292,22 +296,25 @@ do {									\
 bool ft_old_family(const char *variant);
 
 /*
- * Use instead of TEST_HARNESS_MAIN. With FT_FERRY_ONLY the variants of the old families
- * are left out here: FT_NEED() would skip each of their tests, but in a process of its
- * own, which is half of the time on a debug kernel.
+ * Before test_harness_run(). The 30 seconds that the harness gives a test are too few on
+ * a slow machine. With FT_FERRY_ONLY the variants of the old families are left out here:
+ * FT_NEED() would skip each of their tests, but in a process of its own, which is half of
+ * the time on a debug kernel.
  */
-#define FT_HARNESS_MAIN							\
-int main(int argc, char **argv)						\
-{									\
+#define FT_HARNESS_PREPARE()						\
+do {									\
+	bool ferry_only = getenv("FT_FERRY_ONLY");			\
 	struct __fixture_variant_metadata **v;				\
-	struct __fixture_metadata *f = NULL;				\
+	struct __fixture_metadata *f;					\
+	struct __test_metadata *t;					\
 	int out;							\
 									\
-	if (getenv("FT_FERRY_ONLY"))					\
-		f = __fixture_list;					\
-	for (; f; f = f->next) {					\
+	for (f = __fixture_list; f; f = f->next) {			\
+		for (t = f->tests; t; t = t->next)			\
+			if (t->timeout < FT_SLOW_S)			\
+				t->timeout = FT_SLOW_S;			\
 		out = 0;						\
-		for (v = &f->variant; *v;) {				\
+		for (v = &f->variant; ferry_only && *v;) {		\
 			if (ft_old_family((*v)->name)) {		\
 				*v = (*v)->next;			\
 				out++;					\
@@ -318,6 +325,13 @@ int main(int argc, char **argv)						\
 		if (out && !f->variant)					\
 			f->tests = NULL;				\
 	}								\
+} while (0)
+
+/* Use instead of TEST_HARNESS_MAIN. */
+#define FT_HARNESS_MAIN							\
+int main(int argc, char **argv)						\
+{									\
+	FT_HARNESS_PREPARE();						\
 	return test_harness_run(argc, argv);				\
 }
 

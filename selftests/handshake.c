@@ -195,8 +195,8 @@ TEST_F_TIMEOUT(door, truncated, FT_SLOW_S)
 /* Silent, and slow: their time is over whether something comes or not. */
 TEST_F_TIMEOUT(door, late, FT_SLOW_S)
 {
+	int64_t start = ft_ticks_ms();
 	int silent = raw_connect(&self->net), slow = raw_connect(&self->net);
-	int64_t start = ft_now_ms();
 
 	ASSERT_LE(0, silent);
 	ASSERT_LE(0, slow);
@@ -204,7 +204,7 @@ TEST_F_TIMEOUT(door, late, FT_SLOW_S)
 	HONEST();
 	EXPECT_TRUE(raw_ended(silent));
 	EXPECT_TRUE(raw_ended(slow));
-	EXPECT_LE(FT_WAITED(5000), ft_now_ms() - start + 1000);
+	EXPECT_LE(FT_WAITED(5000), ft_ticks_ms() - start);
 	EXPECT_EQ(2, net_stat(&self->net, 1, "tcp_late"));
 	close(silent);
 	close(slow);
@@ -220,7 +220,9 @@ TEST_F_TIMEOUT(door, flood, FT_SLOW_S)
 		if (i % 16 == 15)
 			HONEST();
 	}
-	EXPECT_LE(16, net_stat(&self->net, 1, "tcp_crowded"));
+	/* Or late, where this took longer than their time. */
+	EXPECT_LE(48, net_stat(&self->net, 1, "tcp_crowded") +
+		      net_stat(&self->net, 1, "tcp_late"));
 	/* The oldest had to go. */
 	EXPECT_TRUE(raw_ended(fd[0]));
 	/* The door closes with the last of them inside. */
@@ -435,17 +437,17 @@ TEST_F_TIMEOUT(frames, announced_and_left, FT_SLOW_S)
 TEST_F_TIMEOUT(frames, one_byte_at_a_time, FT_SLOW_S)
 {
 	static char out[20000], in[sizeof(out)];
-	int i, one = 1;
+	int i, one = 1, len = ft_checks_itself() ? 2000 : sizeof(out);
 
 	ASSERT_EQ(0, setsockopt(self->raw, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)));
-	ft_pattern(out, 0, sizeof(out));
-	ASSERT_TRUE(raw_frame(self->raw, sizeof(out), NULL, 0));
-	for (i = 0; i < sizeof(out); i++)
+	ft_pattern(out, 0, len);
+	ASSERT_TRUE(raw_frame(self->raw, len, NULL, 0));
+	for (i = 0; i < len; i++)
 		ASSERT_EQ(1, send(self->raw, out + i, 1, 0));
-	ASSERT_TRUE(ft_wait_inq(self->fd, sizeof(out)));
-	EXPECT_GT(2 * sizeof(out), ft_meminfo(self->fd, SK_MEMINFO_RMEM_ALLOC));
-	ASSERT_EQ(sizeof(in), recv(self->fd, in, sizeof(in), 0));
-	EXPECT_TRUE(ft_pattern_ok(in, 0, sizeof(in)));
+	ASSERT_TRUE(ft_wait_inq(self->fd, len));
+	EXPECT_GT(2 * len, ft_meminfo(self->fd, SK_MEMINFO_RMEM_ALLOC));
+	ASSERT_EQ(len, recv(self->fd, in, sizeof(in), 0));
+	EXPECT_TRUE(ft_pattern_ok(in, 0, len));
 }
 
 FT_HARNESS_MAIN

@@ -138,6 +138,22 @@ static inline bool net_stat_wait(const struct net *net, int host, const char *na
 	return true;
 }
 
+/*
+ * Waits until @sent datagrams are with their socket, or lost, in a host: none of them is
+ * still on its way there.
+ */
+static inline bool net_arrived(const struct net *net, int host, long sent)
+{
+	int64_t end = ft_now_ms() + FT_LONG_MS;
+
+	while (net_stat(net, host, "udp_received") + net_stat(net, host, "udp_dropped") < sent) {
+		if (ft_now_ms() > end)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
 static inline int net_socket(const struct net *net, int host, int domain, int type)
 {
 	int fd = -1;

@@ -93,6 +93,8 @@ TEST_F(remote_dgram, F08_there_and_back_by_the_name_of_the_sender)
 	EXPECT_EQ(6, say(self->rx, &from, "answer"));
 	EXPECT_TRUE(hears(self->tx, "answer"));
 	EXPECT_EQ(1, net_stat(&self->net, 0, "udp_sent"));
+	/* It counts when it has queued. */
+	EXPECT_TRUE(net_stat_wait(&self->net, 0, "udp_received", 1));
 	EXPECT_EQ(1, net_stat(&self->net, 0, "udp_received"));
 }
 
@@ -497,9 +499,10 @@ TEST_F(remote_dgram, O28_what_finds_no_room_is_lost_and_counted)
 	int sent = 0;
 
 	ASSERT_EQ(0, ft_setint(self->rx, SO_RCVBUF, 4000));
-	while (net_stat(&self->net, 1, "udp_dropped") < 2 && sent++ < 10000)
+	for (; net_stat(&self->net, 1, "udp_dropped") < 2 && sent < 10000; sent++)
 		ASSERT_EQ(1000, sendto(self->tx, buf, 1000, 0, &self->server.sa,
 				       self->server.len));
+	ASSERT_TRUE(net_arrived(&self->net, 1, sent));
 	EXPECT_LE(2, ft_meminfo(self->rx, SK_MEMINFO_DROPS));
 	while (recv(self->rx, buf, sizeof(buf), MSG_DONTWAIT) == 1000)
 		;

@@ -275,7 +275,7 @@ TEST_F_TIMEOUT(remote_stream, E10_sigio, FT_SLOW_S)
 	ft_signals_reset();
 	EXPECT_EQ(1, send(self->b, "x", 1, 0));
 	EXPECT_EQ(POLLIN, ft_poll(self->a, POLLIN, FT_LONG_MS));
-	EXPECT_LE(1, ft_signals());
+	EXPECT_TRUE(ft_signalled());
 	EXPECT_EQ(1, recv(self->a, &c, 1, 0));
 }
 
@@ -288,7 +288,7 @@ TEST_F_TIMEOUT(remote_stream, E09_urgent, FT_SLOW_S)
 	ASSERT_EQ(0, fcntl(self->b, F_SETOWN, getpid()));
 	EXPECT_EQ(2, send(self->a, "ab", 2, MSG_OOB));
 	EXPECT_NE(0, ft_poll(self->b, POLLPRI, FT_LONG_MS) & POLLPRI);
-	EXPECT_LE(1, ft_signals());
+	EXPECT_TRUE(ft_signalled());
 	EXPECT_EQ(1, recv(self->b, &c, 1, MSG_OOB));
 	EXPECT_EQ('b', c);
 	EXPECT_EQ(1, recv(self->b, &c, 1, 0));
@@ -301,9 +301,11 @@ TEST_F_TIMEOUT(remote_stream, E05_room, FT_SLOW_S)
 
 	CONNECT();
 	ASSERT_EQ(0, ft_nonblock(self->a, true));
-	ASSERT_LT(0, ft_fill(self->a, 0, sizeof(c)));
-	EXPECT_EQ(0, ft_poll(self->a, POLLOUT, 0));
-	EXPECT_ERR(EAGAIN, send(self->a, c, sizeof(c), MSG_DONTWAIT));
+	/* What is acknowledged late makes room once more, but not for ever. */
+	do {
+		ASSERT_LE(0, ft_fill(self->a, 0, sizeof(c)));
+	} while (ft_poll(self->a, POLLOUT, 0) ||
+		 ft_err(send(self->a, c, sizeof(c), MSG_DONTWAIT)) != EAGAIN);
 	ASSERT_EQ(0, ft_nonblock(self->b, true));
 	/* Not all may have arrived yet. */
 	while (!ft_poll(self->a, POLLOUT, 0))
@@ -344,14 +346,16 @@ TEST_F_TIMEOUT(remote_stream, F02_silent_server, FT_SLOW_S)
 	call.addr = &self->addr;
 	ASSERT_EQ(0, ft_start(&call));
 	ASSERT_TRUE(ft_blocked(&call));
+	/* Now it does not wait for TCP. */
+	conn = accept(server, NULL, NULL);
+	ASSERT_LE(0, conn);
 	EXPECT_EQ(0, shutdown(self->a, SHUT_RDWR));
 	ft_join(&call);
+	close(conn);
 	EXPECT_EQ(-1, call.ret);
 	EXPECT_TRUE(call.err == ECONNRESET || call.err == ECONNABORTED);
 
 	/* The server closes. */
-	conn = accept(server, NULL, NULL);
-	close(conn);
 	ASSERT_EQ(0, ft_start(&call));
 	ASSERT_TRUE(ft_blocked(&call));
 	conn = accept(server, NULL, NULL);

@@ -16,7 +16,7 @@ usage()
 
 	  -l LOGDIR   also leave each program's whole output in LOGDIR/PROGRAM.tap
 	  -n          only AF_FERRY: the tests of the old families are left out
-	  -t SECONDS  how long one program may take (240)
+	  -t SECONDS  how long one program may take (900)
 	  -o          only the old families: AF_FERRY need not be there
 	  -v          also show what passed in detail
 	END
@@ -57,7 +57,15 @@ if ((${#programs[@]} == 0)); then
 fi
 
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+session=
+# What a program that was stopped has left behind ends too: a test is a process group of
+# its own, but in the session of its program.
+end_session()
+{
+	[[ -z $session ]] || pkill -KILL -s "$session" || :
+	session=
+}
+trap 'end_session; rm -rf "$scratch"' EXIT
 
 # Whether socket(AF_FERRY, SOCK_STREAM, 0) works.
 have_ferry()
@@ -116,9 +124,12 @@ for program in "${programs[@]}"; do
 	start=$SECONDS
 	echo "  # Subtest: $name"
 	# shellcheck disable=SC2016 # $@ belongs to the inner shell
-	timeout -k 5 "$limit" unshare --net -- \
+	setsid timeout -k 5 "$limit" unshare --net -- \
 		sh -c 'ip link set lo up && exec "$@"' sh \
-		"$here/$name" > "$log" 2>&1 < /dev/null || status=$?
+		"$here/$name" > "$log" 2>&1 < /dev/null &
+	session=$!
+	wait "$session" || status=$?
+	end_session
 	# The harness ends with 4 when all was skipped.
 	if ((status == 4)); then
 		status=0

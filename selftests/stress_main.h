@@ -44,6 +44,7 @@ static inline int stress_main(int argc, char **argv)
 		argv += 2;
 		argc -= 2;
 	}
+	FT_HARNESS_PREPARE();
 	tests = stress_tests(argc, argv);
 	stress_short_ms = STRESS_SECONDS * 1000 / tests;
 	stress_share_ms = stress_short_ms;

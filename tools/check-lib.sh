@@ -123,7 +123,7 @@ run_suite()
 	local log status=0
 
 	log=$(mktemp)
-	"$top/selftests/run.sh" -t 600 "$@" | tee "$log" || status=$?
+	"$top/selftests/run.sh" -t 1800 "$@" | tee "$log" || status=$?
 	add_sum "$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -1)"
 	((status == 0 || failed > 0)) || result 1 "selftests/run.sh ended with status $status"
 	rm -f "$log"

@@ -117,7 +117,7 @@ check_kernel() {
 		make -C "$top" --no-print-directory modules_install \
 		KERNELRELEASE="$release" INSTALL_MOD_PATH="$installed"; then
 		try "what is installed loads by itself on $release, and removed no more" \
-			"$top/tools/vm/vm" run --kernel "$release" --no-module --timeout 120 -- \
+			"$top/tools/vm/vm" run --kernel "$release" --no-module --timeout 600 -- \
 			"$top/tools/install-test.sh" "$installed" || :
 	fi
 	try "what README.md, the tutorial and porting.md show works on $release" \
@@ -126,8 +126,8 @@ check_kernel() {
 	[[ $release != "${releases[0]}" ]] ||
 		try "two machines talk by name on $release" \
 			"$top/tools/vm/vm" run --kernel "$release" --machines 2 --mem 1024 \
-			--timeout 180 -- "$top/selftests/two_machines.sh" || :
-	"$top/tools/vm/vm" run --kernel "$release" --timeout "${FERRY_TIMEOUT:-3000}" \
+			--timeout 600 -- "$top/selftests/two_machines.sh" || :
+	"$top/tools/vm/vm" run --kernel "$release" --timeout "${FERRY_TIMEOUT:-5000}" \
 		--log "$top/build/check-$release.kernel" -- "$top/selftests/run.sh" \
 		"${options[@]}" "${programs[@]}" 2>&1 |
 		tee "$log" || status=$?
@@ -144,7 +144,7 @@ check_debug() {
 
 	step "the debug kernel"
 	mapfile -t programs < <(programs_for_debug)
-	FERRY_TIMEOUT=${FERRY_TIMEOUT:-4000} "$top/tools/check-debug.sh" -n "${programs[@]}" |
+	FERRY_TIMEOUT=${FERRY_TIMEOUT:-5000} "$top/tools/check-debug.sh" -n "${programs[@]}" |
 		tee "$log" || status=$?
 	tally || :
 	((status == 0)) || [[ $sum =~ \ [1-9][0-9]*\ failed ]] ||

@@ -334,7 +334,7 @@ run_cocci()
 	grep -q '^virtual.*report' "$script" || return 0
 	options=$(sed -n 's,^// Options:,,p' "$script")
 	# shellcheck disable=SC2086  # several options
-	(cd "$top" && timeout 300 spatch -D report --very-quiet --no-show-diff \
+	(cd "$top" && timeout 1800 spatch -D report --very-quiet --no-show-diff \
 		--cocci-file "$script" $options --dir module -I uapi 2>&1) |
 		grep -E '^module/' | sed "s,\$, [$(basename "$script" .cocci)]," || true
 }

@@ -51,8 +51,8 @@ done
 if command -v systemd-analyze > /dev/null; then
 	# It has no manual page that is installed.
 	cp "$root/opt/ferry/lib/systemd/system/ferry-port@.service" "$root/ferry-port@1.service"
-	said=$(systemd-analyze verify --man=no "$root/ferry-port@1.service" 2>&1) && [[ -z $said ]] ||
-		die "systemd says of the unit: $said"
+	said=$(systemd-analyze verify --man=no "$root/ferry-port@1.service" 2>&1) || said+=" (refused)"
+	[[ -z $said ]] || die "systemd says of the unit: $said"
 	rm "$root/ferry-port@1.service"
 fi
 
