@@ -524,9 +524,12 @@ static void ferry_handshake_begin(struct ferry_gate *gate, struct socket *sock)
 	csk->sk_data_ready = ferry_handshake_event;
 	csk->sk_state_change = ferry_handshake_event;
 	csk->sk_user_data = hs;
-	write_unlock_bh(&csk->sk_callback_lock);
-	/* What came before. */
+	/*
+	 * What came before. Under the lock: without it a callback's work could come first,
+	 * unhook, and free what is queued here.
+	 */
 	queue_delayed_work(ferry_wq, &hs->work, 0);
+	write_unlock_bh(&csk->sk_callback_lock);
 }
 
 static void ferry_gate_work(struct work_struct *work)
