@@ -103,12 +103,15 @@ static void ferry_mirror_buffers(struct sock *carrier, const struct sock *sk)
 	carrier->sk_write_space(carrier);
 }
 
-/* SO_RCVLOWAT: of a byte stream; a record is whole or is not there. */
+/*
+ * SO_RCVLOWAT: of a byte stream; a record is whole or is not there. Once it is connected,
+ * as TCP would not tell of an answer that is shorter.
+ */
 static void ferry_mirror_rcvlowat(struct socket *sock, const struct sock *sk)
 {
 	int lowat = READ_ONCE(sk->sk_rcvlowat);
 
-	if (sk->sk_type == SOCK_STREAM && sock->sk->sk_rcvlowat != lowat &&
+	if (sk->sk_type == SOCK_STREAM && ferry_remote(sk) && sock->sk->sk_rcvlowat != lowat &&
 	    sock->ops->set_rcvlowat)
 		sock->ops->set_rcvlowat(sock->sk, lowat);
 }
@@ -189,7 +192,7 @@ static void ferry_mirror_values(struct sock *carrier, const struct sock *sk)
  *
  * Of two that run at once the second one sees what both were called for: they read
  * the options under the carrier's lock. To be called once more when a connection is
- * established, for its stamps.
+ * established, for its stamps and SO_RCVLOWAT.
  *
  * Context: process, may sleep; takes lock_sock() of the carrier.
  */

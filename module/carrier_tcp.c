@@ -373,7 +373,7 @@ static void ferry_tcp_attach(struct ferry_tcp *tcp)
 	write_unlock_bh(&csk->sk_callback_lock);
 	ferry_tcp_fresh(csk);
 	ferry_set_state(tcp->sk, FERRY_REMOTE);
-	/* The stamps, which are for a connection only. */
+	/* Stamps and SO_RCVLOWAT, which are for a connection only. */
 	ferry_carrier_configure(tcp->sk);
 	/* SO_PEEK_OFF, where TCP has it. */
 	if (tcp->sock->ops->set_peek_off)
@@ -382,6 +382,9 @@ static void ferry_tcp_attach(struct ferry_tcp *tcp)
 	/* What was told before it was attached. */
 	if (ferry_tcp_move_error(csk, tcp->sk))
 		sk_error_report(tcp->sk);
+	/* And what came before. */
+	if (!ferry_tcp_framed(tcp) && ferry_tcp_unread(csk))
+		ferry_wake_reader(tcp->sk);
 	if (ferry_tcp_framed(tcp)) {
 		lock_sock(csk);
 		ferry_tcp_input(tcp);
@@ -723,6 +726,14 @@ int ferry_tcp_adopt(struct sock *sk, struct socket *carrier,
 		return -ENOMEM;
 	if (!carrier->sk->sk_net_refcnt)
 		ferry_hold_net(carrier->sk);
+	/*
+	 * What TCP has found the way back by: the link of a link-local address, a VRF
+	 * (tcp_l3mdev_accept), the mark of the first packet (tcp_fwmark_accept).
+	 */
+	if (!sk->sk_bound_dev_if)
+		WRITE_ONCE(sk->sk_bound_dev_if, carrier->sk->sk_bound_dev_if);
+	if (!sk->sk_mark)
+		WRITE_ONCE(sk->sk_mark, carrier->sk->sk_mark);
 	tcp->remote = remote;
 	/* What nobody has accepted has no more than TCP gives it. */
 	tcp->frames.paused = 1;

@@ -318,12 +318,15 @@ int ferry_udp_connect(struct sock *sk, const struct in6_addr *node, u16 port)
 /* ferry_udp_disconnect() - no more; lock_sock(@sk) held */
 void ferry_udp_disconnect(struct sock *sk)
 {
-	struct sockaddr_storage addr = { .ss_family = AF_UNSPEC };
+	struct sock *carrier = ferry_sk(sk)->carrier->sk;
 
 	sock_owned_by_me(sk);
 
-	kernel_connect(ferry_sk(sk)->carrier, (struct sockaddr_unsized *)&addr,
-		       sizeof(addr), 0);
+	lock_sock(carrier);
+	__udp_disconnect(carrier, 0);
+	/* It forgets SO_BINDTODEVICE too. */
+	WRITE_ONCE(carrier->sk_bound_dev_if, READ_ONCE(sk->sk_bound_dev_if));
+	release_sock(carrier);
 }
 
 /**

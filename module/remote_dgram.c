@@ -291,7 +291,8 @@ int ferry_remote_send(struct sock *sk, struct msghdr *msg, size_t len,
 int ferry_remote_connect(struct sock *sk, const struct sockaddr_ferry *sa, int len,
 			 int kind)
 {
-	struct ferry_remote *remote;
+	struct ferry_remote *remote, *old;
+	u16 port = ferry_port(sock_net(sk));
 	int err;
 
 	sock_owned_by_me(sk);
@@ -299,6 +300,7 @@ int ferry_remote_connect(struct sock *sk, const struct sockaddr_ferry *sa, int l
 	err = ferry_remote_reach(sk, ferry_node(sa), kind);
 	if (err)
 		return err;
+	old = rcu_dereference_protected(ferry_sk(sk)->remote, lockdep_sock_is_held(sk));
 	remote = kzalloc(sizeof(*remote), GFP_KERNEL_ACCOUNT);
 	if (!remote)
 		return -ENOMEM;
@@ -306,14 +308,20 @@ int ferry_remote_connect(struct sock *sk, const struct sockaddr_ferry *sa, int l
 	remote->len = len;
 	memcpy(&remote->sa, sa, len);
 	ferry_carrier_refresh(sk);
-	err = ferry_udp_connect(sk, ferry_node(sa), ferry_port(sock_net(sk)));
+	/* UDP keeps its own address of a connect, which is of one of the two families. */
+	if (old)
+		ferry_udp_disconnect(sk);
+	err = ferry_udp_connect(sk, ferry_node(sa), port);
 	if (err) {
+		/* It went there before. */
+		if (old)
+			ferry_udp_connect(sk, ferry_node(&old->sa), port);
 		kfree(remote);
 		return err;
 	}
-	remote = rcu_replace_pointer(ferry_sk(sk)->remote, remote,
-				     lockdep_sock_is_held(sk));
-	kfree_rcu(remote, rcu);
+	rcu_assign_pointer(ferry_sk(sk)->remote, remote);
+	if (old)
+		kfree_rcu(old, rcu);
 	return 0;
 }
 

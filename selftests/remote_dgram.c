@@ -511,6 +511,26 @@ TEST_F(remote_dgram, O28_what_finds_no_room_is_lost_and_counted)
 	EXPECT_EQ(0, ft_meminfo(self->rx, SK_MEMINFO_RMEM_ALLOC));
 }
 
+/* One after the other, of either family, as with a socket of its own for each. */
+TEST_F(remote_dgram, F02_another_peer_of_the_other_family)
+{
+	static const char *const node[] = { "10.18.0.2", "fd18::2", "10.18.0.2" };
+	struct ft_addr addr;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		net_addr(&addr, node[i], "server");
+		ASSERT_EQ(0, connect(self->tx, &addr.sa, addr.len));
+		ASSERT_EQ(2, send(self->tx, "to", 2, 0));
+		EXPECT_TRUE(hears(self->rx, "to"));
+	}
+	/* What the network says of the last one comes back. */
+	ASSERT_EQ(0, net_port(&self->net, 1, 0));
+	ASSERT_EQ(1, send(self->tx, "x", 1, 0));
+	EXPECT_EQ(POLLERR, ft_poll(self->tx, 0, FT_LONG_MS));
+	EXPECT_EQ(ECONNREFUSED, ft_getint(self->tx, SO_ERROR));
+}
+
 TEST_F(remote_dgram, O08_a_device_is_the_only_one)
 {
 	static const char dev[] = "eth1";
@@ -525,9 +545,12 @@ TEST_F(remote_dgram, O08_a_device_is_the_only_one)
 	ASSERT_TRUE(net_stat_wait(&self->net, 1, "udp_nobody", 1));
 	ASSERT_EQ(6, say(self->tx, &second, "second"));
 	EXPECT_TRUE(hears(self->rx, "second"));
-	/* The sender's: a carrier that is there already follows. */
+	/* The sender's: a carrier that is there already follows, and keeps it. */
 	ASSERT_EQ(0, setsockopt(self->tx, SOL_SOCKET, SO_BINDTODEVICE, dev,
 				sizeof(dev)));
+	ASSERT_EQ(0, connect(self->tx, &second.sa, second.len));
+	ASSERT_EQ(0, connect(self->tx, &(struct sockaddr){ .sa_family = AF_UNSPEC },
+			     sizeof(struct sockaddr)));
 	ASSERT_TRUE(net_run(&self->net, 0, "ip link set eth1 down"));
 	EXPECT_ERR(ENETUNREACH, say(self->tx, &self->server, "x"));
 }

@@ -2,6 +2,7 @@
 /*
  * STREAM to another host: connections, their calls, events and end.
  */
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 
@@ -321,6 +322,54 @@ TEST_F_TIMEOUT(remote_stream, O32_timeouts, FT_SLOW_S)
 	CONNECT();
 	ASSERT_EQ(0, ft_settimeo(self->a, SO_RCVTIMEO, 50));
 	EXPECT_ERR(EAGAIN, recv(self->a, &c, 1, 0));
+}
+
+/* The mark is for what is read: not for what opens the connection, which is less. */
+TEST_F_TIMEOUT(remote_stream, O30_a_mark_before_the_connect, FT_SLOW_S)
+{
+	self->a = net_socket(&self->net, 0, AF_FERRY, SOCK_STREAM);
+	ASSERT_EQ(0, ft_setint(self->a, SO_RCVLOWAT, 100));
+	/* Less than the time for an answer. */
+	ASSERT_EQ(0, ft_settimeo(self->a, SO_SNDTIMEO, FT_LONG_MS));
+	ASSERT_EQ(0, connect(self->a, &self->addr.sa, self->addr.len));
+	self->b = accept(self->listener, NULL, NULL);
+	ASSERT_LE(0, self->b);
+	ASSERT_TRUE(ft_send_all(self->b, 0, 100, 99));
+	EXPECT_EQ(POLLIN, ft_poll(self->a, POLLIN, FT_LONG_MS));
+	EXPECT_TRUE(ft_recv_all(self->a, 0, 100, 100));
+}
+
+/* The same node on two links: each answer goes back by its own. */
+TEST_F_TIMEOUT(remote_stream, O08_link_local_on_two_links, FT_SLOW_S)
+{
+	static const char *const dev[] = { "eth0", "eth1" };
+	struct ft_addr addr;
+	int i, index, told;
+
+	if (!strchr(variant->node, ':'))
+		SKIP(return, "IPv4 has no such nodes");
+	ASSERT_TRUE(net_link(&self->net, 0, 1, dev[1], 1));
+	net_addr(&addr, "fe80::18:2", "service");
+	for (i = 0; i < 2; i++) {
+		ASSERT_TRUE(net_run(&self->net, 1,
+				    "ip address add fe80::18:2/64 dev %s nodad", dev[i]));
+		self->a = net_socket(&self->net, 0, AF_FERRY, SOCK_STREAM);
+		ASSERT_EQ(0, setsockopt(self->a, SOL_SOCKET, SO_BINDTODEVICE, dev[i], 5));
+		ASSERT_EQ(0, ft_settimeo(self->a, SO_SNDTIMEO, FT_LONG_MS));
+		ASSERT_EQ(0, connect(self->a, &addr.sa, addr.len));
+		self->b = accept(self->listener, NULL, NULL);
+		ASSERT_LE(0, self->b);
+		EXPECT_TRUE(ft_send_all(self->b, 0, 1, 1));
+		EXPECT_TRUE(ft_recv_all(self->a, 0, 1, 1));
+		/* As TCP's accepted sockets. */
+		ASSERT_TRUE(net_enter(&self->net, 1));
+		index = if_nametoindex(dev[i]);
+		ASSERT_TRUE(net_enter(&self->net, -1));
+		told = ft_getint(self->b, SO_BINDTOIFINDEX);
+		EXPECT_EQ(index, told);
+		ft_close(&self->a);
+		ft_close(&self->b);
+	}
 }
 
 /* The answer never comes: the time is over, or a signal, or it is given up. */
