@@ -187,6 +187,13 @@ stress:			## stress on the debug kernel (STRESS_SECONDS=600, STRESS_ON=kcsan)
 		tools/check-$(STRESS_ON).sh -t $$(($(STRESS_SECONDS) + 600)) \
 		stress_pairs stress_connect stress_traffic
 
+MINUTES ?= 10
+FUZZ_ARGS ?=
+.PHONY: fuzz
+fuzz:			## random calls, guided by coverage, on the debug kernel (MINUTES=10, FUZZ_ARGS=...)
+	@tools/setup.sh base check debug
+	@tools/fuzz/run.sh -t $(MINUTES) $(FUZZ_ARGS)
+
 coverage:		## which lines of the module the selftests reach
 	@tools/setup.sh base check debug
 	@tools/coverage.sh

@@ -29,6 +29,8 @@ checkpatch_exceptions()
 	(selftests|tools)/.* ENOSYS|USE_NEGATIVE_ERRNO programs compare with what errno holds
 	(selftests|tools)/.* EMBEDDED_FUNCTION_NAME a text that says "usage" need not mean usage()
 	(selftests|tools)/.* PREFER_DEFINED_ATTRIBUTE_MACRO programs do not have the kernel's macros
+	tools/fuzz/(calls|program)\.[ch] MACRO_ARG_REUSE|MACRO_ARG_UNUSED|TRAILING_SEMICOLON lists of calls and arrays, not functions
+	tools/fuzz/emit\.c SPDX_LICENSE_TAG the line that it writes
 	tools/bench/profile\.c AVOID_EXTERNS the interface of QEMU's plugins, which has no package for its header
 	(selftests|tools)/.* USLEEP_RANGE|STRLCPY|STRCPY|STRNCPY advice for kernel code; what it names is not in libc
 	END
