@@ -33,8 +33,10 @@
 /* A longer record is taken only by who has set so large an SO_RCVBUF. */
 #define FERRY_FRAME_MAX		SZ_1M
 
-/* Less than that is copied: a reference would hold more than it is worth. */
+/* Less than that is copied: a reference would hold more than it is worth, */
 #define FERRY_FRAME_COPY	1024
+/* as it would of what takes so many times its bytes: packets of a byte, put together. */
+#define FERRY_FRAME_WASTE	4
 /* Into buffers of so many bytes. */
 #define FERRY_FRAME_BUF		SKB_WITH_OVERHEAD(SZ_4K)
 
@@ -248,7 +250,8 @@ static int ferry_frames_gather(struct ferry_frames *fr, struct sk_buff *skb, u32
 
 	n = min(n, left);
 	/* Fragments do not have fragments. */
-	if (n < FERRY_FRAME_COPY || skb_has_frag_list(skb))
+	if (n < FERRY_FRAME_COPY || skb->truesize / FERRY_FRAME_WASTE > skb->len ||
+	    skb_has_frag_list(skb))
 		err = ferry_frames_copy(fr, skb, off, n);
 	else
 		err = ferry_frames_refer(fr, skb, off, n);

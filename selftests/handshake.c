@@ -437,7 +437,7 @@ TEST_F_TIMEOUT(frames, announced_and_left, FT_SLOW_S)
 TEST_F_TIMEOUT(frames, one_byte_at_a_time, FT_SLOW_S)
 {
 	static char out[20000], in[sizeof(out)];
-	int i, one = 1, len = ft_checks_itself() ? 2000 : sizeof(out);
+	int i, one = 1, len = ft_checks_itself() ? 5000 : sizeof(out);
 
 	ASSERT_EQ(0, setsockopt(self->raw, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)));
 	ft_pattern(out, 0, len);

@@ -812,6 +812,9 @@ TEST_F(remote_options, O36_what_was_lost_is_told)
 		SKIP(return, "a stream loses nothing");
 	ASSERT_EQ(0, ft_setint(self->b, SO_RXQ_OVFL, 1));
 	ASSERT_EQ(0, ft_setint(self->b, SO_RCVBUF, 3000));
+	/* Nothing is lost any more for want of the neighbour. */
+	ASSERT_TRUE(crosses(self->a, self->b, "first"));
+	ASSERT_TRUE(net_stat_wait(&self->net, 1, "udp_received", 1));
 	sent = net_stat(&self->net, 1, "udp_received");
 	for (; net_stat(&self->net, 1, "udp_dropped") < 3; sent++)
 		ASSERT_EQ(sizeof(buf), send(self->a, buf, sizeof(buf), 0));
