@@ -114,8 +114,6 @@ struct sock *ferry_sock_alloc(struct net *net, struct socket *sock, int type,
 	sk->sk_type = type;
 	sk->sk_allocation = GFP_KERNEL_ACCOUNT;
 	sk->sk_destruct = ferry_sock_destruct;
-	/* TCP's default, as a carrier gets it from here. */
-	sk->sk_txrehash = READ_ONCE(net->core.sysctl_txrehash);
 
 	fs = ferry_sk(sk);
 	INIT_LIST_HEAD(&fs->node);

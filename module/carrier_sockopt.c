@@ -156,7 +156,10 @@ static void ferry_mirror_pacing(struct sock *carrier, const struct sock *sk)
 		WRITE_ONCE(carrier->sk_pacing_rate, most);
 }
 
-/* Options that are nothing but a value. */
+/*
+ * Options that are nothing but a value. Not SO_TXREHASH, which is TCP's alone: from 6.16 on
+ * its place in another family's socket has the flags of SO_PASSCRED and its kin.
+ */
 static void ferry_mirror_values(struct sock *carrier, const struct sock *sk)
 {
 	/* SO_PRIORITY */
@@ -166,8 +169,6 @@ static void ferry_mirror_values(struct sock *carrier, const struct sock *sk)
 	/* SO_RCVTIMEO, SO_SNDTIMEO */
 	WRITE_ONCE(carrier->sk_rcvtimeo, READ_ONCE(sk->sk_rcvtimeo));
 	WRITE_ONCE(carrier->sk_sndtimeo, READ_ONCE(sk->sk_sndtimeo));
-	/* SO_TXREHASH */
-	WRITE_ONCE(carrier->sk_txrehash, READ_ONCE(sk->sk_txrehash));
 #ifdef CONFIG_NET_RX_BUSY_POLL
 	/* SO_BUSY_POLL, SO_PREFER_BUSY_POLL, SO_BUSY_POLL_BUDGET */
 	WRITE_ONCE(carrier->sk_ll_usec, READ_ONCE(sk->sk_ll_usec));

@@ -358,7 +358,6 @@ void ferry_inherit(struct sock *child, const struct sock *listener)
 #endif
 	child->sk_mark = READ_ONCE(listener->sk_mark);
 	child->sk_max_pacing_rate = READ_ONCE(listener->sk_max_pacing_rate);
-	child->sk_txrehash = READ_ONCE(listener->sk_txrehash);
 	ferry_filter_inherit(child, listener);
 	child->sk_bound_dev_if = READ_ONCE(listener->sk_bound_dev_if);
 	ferry_sk(child)->refuse_rights = READ_ONCE(ferry_sk(listener)->refuse_rights);
