@@ -63,7 +63,7 @@
 #define FT_SLOW_S	300
 
 /*
- * The least that a timeout of @ms takes by ft_ticks_ms(): the kernel counts it in
+ * The least that a timeout of @ms takes from ft_ticks_ms() to ft_now_ms(): it is counted in
  * ticks of up to 10 ms, and the first and the last may be parts of one.
  */
 #define FT_WAITED(ms)	((ms) - 20)
@@ -142,8 +142,9 @@ bool ft_wait_inq(int fd, int bytes);
 /* Milliseconds of CLOCK_MONOTONIC. */
 int64_t ft_now_ms(void);
 /*
- * The time of the last tick that the kernel has seen, as its timeouts are counted:
- * a machine that was kept from running is late with both alike.
+ * The time of the last tick that the kernel has seen, by which its timeouts begin: a machine
+ * that was kept from running is late with both alike. Not for their end: there the ticks may
+ * have gone on, and this time not yet.
  */
 int64_t ft_ticks_ms(void);
 
