@@ -161,7 +161,7 @@ shell:			## a prompt in the machine with the module loaded (KERNELRELEASE=...)
 	@$(VM) shell --kernel '$(VMKERNEL)' $(VM_ARGS)
 
 .PHONY: check
-check:			## build, sparse and all selftests on Linux 7, 6.12, 6.1 and a debug kernel
+check:			## build, static checks and the selftests on Linux 7, 6.12, 6.1 and a debug kernel
 	@tools/setup.sh base check programs next cross debug
 	@tools/check.sh
 

@@ -514,6 +514,8 @@ static int ferry_tcp_step(struct ferry_tcp *tcp)
  */
 static void ferry_tcp_retry(struct ferry_tcp *tcp)
 {
+	sock_owned_by_me(tcp->sock->sk);
+
 	if (sk_stream_memory_free(tcp->sock->sk))
 		ferry_tcp_wait(tcp, FERRY_MEMORY_TIME);
 }
@@ -523,6 +525,8 @@ static void ferry_tcp_serve(struct ferry_tcp *tcp)
 {
 	struct sock *csk = tcp->sock->sk;
 	int err;
+
+	sock_owned_by_me(tcp->sk);
 
 	if (READ_ONCE(tcp->frames.broken)) {
 		if (READ_ONCE(csk->sk_state) != TCP_CLOSE)
@@ -721,6 +725,8 @@ int ferry_tcp_adopt(struct sock *sk, struct socket *carrier,
 		    struct ferry_addr *remote)
 {
 	struct ferry_tcp *tcp = ferry_tcp_alloc(sk, carrier);
+
+	sock_owned_by_me(sk);
 
 	if (!tcp)
 		return -ENOMEM;

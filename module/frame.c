@@ -393,6 +393,8 @@ void ferry_frames_end(struct ferry_frames *fr, struct sock *sk, struct sock *csk
 	bool closed = csk->sk_state == TCP_CLOSE;
 	u8 was = sk->sk_shutdown, mask = was;
 
+	sock_owned_by_me(csk);
+
 	if (fr->broken)
 		return;
 	if (closed)
@@ -429,6 +431,8 @@ int ferry_frames_input(struct ferry_frames *fr, struct sock *sk, struct sock *cs
 {
 	struct ferry_input in = { .fr = fr, .sk = sk };
 	read_descriptor_t desc = { .arg.data = &in, .count = 1 };
+
+	sock_owned_by_me(csk);
 
 	/* Who makes room goes on. */
 	if (fr->ended || READ_ONCE(fr->paused))
@@ -623,6 +627,8 @@ int ferry_frames_push(struct ferry_frames *fr, struct sock *csk)
 	struct ferry_frame *frame = fr->rest;
 	int err;
 
+	sock_owned_by_me(csk);
+
 	if (!frame)
 		return 0;
 	err = ferry_frames_hand(fr, csk, frame, NULL);
@@ -647,8 +653,11 @@ int ferry_frames_push(struct ferry_frames *fr, struct sock *csk)
 int ferry_frames_send(struct ferry_frames *fr, struct sock *csk,
 		      struct ferry_frame *frame, const struct msghdr *beside)
 {
-	int err = ferry_frames_hand(fr, csk, frame, beside);
+	int err;
 
+	sock_owned_by_me(csk);
+
+	err = ferry_frames_hand(fr, csk, frame, beside);
 	if (err != -EAGAIN) {
 		ferry_frame_free(frame);
 		return err;
@@ -671,6 +680,8 @@ int ferry_frames_flush(struct ferry_frames *fr, struct sock *csk)
 {
 	u32 lowat = tcp_sk(csk)->notsent_lowat;
 	int sndbuf = csk->sk_sndbuf, err;
+
+	sock_owned_by_me(csk);
 
 	if (!fr->rest)
 		return 0;

@@ -76,7 +76,7 @@ try() {
 }
 
 # What is about values, times and what UDP, TCP and devices make of an option, and about
-# no object's life. With all of these the debug kernel would take half an hour more.
+# no object's life: check-debug.sh alone runs these too.
 not_on_debug=(
 	buffer capacity linger name names_scale one_step option_effects options peekoff procfs
 	readiness record_events remote_options sigio socket_kind timeout timestamp
