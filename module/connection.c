@@ -454,7 +454,7 @@ static int ferry_connect_start(struct socket *sock,
 	if (len == FERRY_ADDR_HDR)
 		return -EINVAL;
 
-	if (unlikely(ferry_node_kind(sock_net(sk), (struct sockaddr_ferry *)uaddr) ==
+	if (unlikely(ferry_node_kind(sk, (struct sockaddr_ferry *)uaddr) ==
 		     FERRY_NODE_REMOTE)) {
 		err = ferry_tcp_connect(sock, (struct sockaddr_ferry *)uaddr, len);
 		if (!err)
@@ -703,7 +703,7 @@ int ferry_dgram_connect(struct socket *sock, struct sockaddr_unsized *uaddr,
 		err = -EINVAL;
 		if (len == FERRY_ADDR_HDR)
 			goto out;
-		kind = ferry_node_kind(sock_net(sk), (struct sockaddr_ferry *)uaddr);
+		kind = ferry_node_kind(sk, (struct sockaddr_ferry *)uaddr);
 		if (unlikely(kind > FERRY_NODE_HERE)) {
 			err = ferry_dgram_connect_remote(sock, (void *)uaddr, len,
 							 kind);

@@ -28,6 +28,7 @@
 #include "ferry.h"
 #include "handshake.h"
 #include "name.h"
+#include "node.h"
 
 /* How many may be at a door without a whole hello, in all and of one source. */
 #define FERRY_HALF_OPEN_MAX	128
@@ -384,16 +385,27 @@ static void ferry_handshake_warn(const struct ferry_handshake *hs)
 /* The whole hello is there. */
 static int ferry_handshake_finish(struct ferry_handshake *hs)
 {
+	struct sock *csk = hs->sock->sk, *listener;
 	struct in6_addr here, there;
-	struct sock *listener;
+	bool again;
 	int err;
 
-	ferry_ends(hs->sock->sk, &here, &there);
-	listener = ferry_hello_find(hs, &here, &there);
-	if (IS_ERR(listener))
-		return PTR_ERR(listener);
-	err = ferry_hello_accept(hs, listener, &there);
-	sock_put(listener);
+	ferry_ends(csk, &here, &there);
+	/*
+	 * The family's sockets of this host reach each other without the door. Who comes
+	 * this way has no credentials, nor a user whose share of a queue is bounded.
+	 */
+	if (ferry_node_here(hs->net, &there, READ_ONCE(csk->sk_bound_dev_if)))
+		return -EACCES;
+	do {
+		listener = ferry_hello_find(hs, &here, &there);
+		if (IS_ERR(listener))
+			return PTR_ERR(listener);
+		err = ferry_hello_accept(hs, listener, &there);
+		/* It has stopped since; another of the name may still listen. */
+		again = err == -ECONNREFUSED && ferry_state(listener) != TCP_LISTEN;
+		sock_put(listener);
+	} while (again);
 	return err;
 }
 

@@ -364,7 +364,7 @@ int ferry_name_bind(struct sock *sk, struct ferry_addr *addr)
 
 	sock_owned_by_me(sk);
 
-	err = ferry_node_bind(sock_net(sk), &addr->sa);
+	err = ferry_node_bind(sk, &addr->sa);
 	if (err)
 		return err;
 	if (ferry_name_reserved(addr) &&
@@ -629,7 +629,7 @@ struct sock *ferry_name_find(struct sock *sk, const struct sockaddr_ferry *sa,
 	struct sock *other;
 	int kind;
 
-	kind = ferry_node_kind(sock_net(sk), sa);
+	kind = ferry_node_kind(sk, sa);
 	if (unlikely(kind != FERRY_NODE_HERE))
 		return ERR_PTR(kind < 0 ? kind : -ENETUNREACH);
 	if (unlikely(ferry_bound_elsewhere(sk)))

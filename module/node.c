@@ -28,18 +28,50 @@ static int ferry_node_kind4(struct net *net, __be32 node)
 	}
 }
 
-static int ferry_node_kind6(struct net *net, const struct in6_addr *node)
+/* A link-local address is this host's on its own link only, if that is known. */
+static bool ferry_node_here6(struct net *net, const struct in6_addr *node, int link)
+{
+	const struct net_device *dev = NULL;
+	bool here;
+
+	/* With ipv6.disable=1 there are not even the lists to look at. */
+	if (!ipv6_mod_enabled())
+		return false;
+	rcu_read_lock();
+	if (ipv6_addr_type(node) & IPV6_ADDR_LINKLOCAL)
+		dev = dev_get_by_index_rcu(net, link);
+	here = ipv6_chk_addr(net, node, dev, 0);
+	rcu_read_unlock();
+	return here;
+}
+
+static int ferry_node_kind6(struct net *net, const struct in6_addr *node, int link)
 {
 	if (ipv6_addr_is_multicast(node))
 		return FERRY_NODE_LINK;
-	/* With ipv6.disable=1 there are not even the lists to look at. */
-	return ipv6_mod_enabled() && ipv6_chk_addr(net, node, NULL, 0) ?
-	       FERRY_NODE_HERE : FERRY_NODE_REMOTE;
+	return ferry_node_here6(net, node, link) ? FERRY_NODE_HERE : FERRY_NODE_REMOTE;
 }
 
-int __ferry_node_kind(struct net *net, const struct sockaddr_ferry *sa)
+/**
+ * ferry_node_here() - is a node an address of this host?
+ * @net: namespace
+ * @node: node, not all zero
+ * @link: device index of the link that a link-local address is of, or 0 for any
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool ferry_node_here(struct net *net, const struct in6_addr *node, int link)
+{
+	if (ipv6_addr_v4mapped(node))
+		return ferry_node_kind4(net, node->s6_addr32[3]) == FERRY_NODE_HERE;
+	return ferry_node_here6(net, node, link);
+}
+
+int __ferry_node_kind(const struct sock *sk, const struct sockaddr_ferry *sa)
 {
 	const struct in6_addr *node = ferry_node(sa);
+	struct net *net = sock_net(sk);
 
 	if (sa->sfy_scope == FERRY_SCOPE_HOST)
 		return -EINVAL;
@@ -47,20 +79,20 @@ int __ferry_node_kind(struct net *net, const struct sockaddr_ferry *sa)
 		return FERRY_NODE_HERE;
 	return ipv6_addr_v4mapped(node) ?
 	       ferry_node_kind4(net, node->s6_addr32[3]) :
-	       ferry_node_kind6(net, node);
+	       ferry_node_kind6(net, node, READ_ONCE(sk->sk_bound_dev_if));
 }
 
 /**
  * ferry_node_bind() - can a socket be bound to an address's node?
- * @net: namespace
+ * @sk: the socket
  * @sa: address that ferry_addr_check() accepted
  *
  * Return: 0, -EINVAL for a node with HOST scope, or -EADDRNOTAVAIL for one that is not
  * an address of this host.
  */
-int ferry_node_bind(struct net *net, const struct sockaddr_ferry *sa)
+int ferry_node_bind(const struct sock *sk, const struct sockaddr_ferry *sa)
 {
-	int kind = ferry_node_kind(net, sa);
+	int kind = ferry_node_kind(sk, sa);
 
 	if (kind < 0)
 		return kind;

@@ -21,8 +21,9 @@ enum ferry_node {
 	FERRY_NODE_LINK,
 };
 
-int __ferry_node_kind(struct net *net, const struct sockaddr_ferry *sa);
-int ferry_node_bind(struct net *net, const struct sockaddr_ferry *sa);
+int __ferry_node_kind(const struct sock *sk, const struct sockaddr_ferry *sa);
+int ferry_node_bind(const struct sock *sk, const struct sockaddr_ferry *sa);
+bool ferry_node_here(struct net *net, const struct in6_addr *node, int link);
 bool ferry_node_beyond(struct sock *csk, const struct in6_addr *node);
 
 /* ferry_node() - the node of an address as the kernel has it; 4 bytes aligned */
@@ -42,17 +43,17 @@ static inline bool ferry_node_any(const struct sockaddr_ferry *sa)
 
 /**
  * ferry_node_kind() - where does an address lead?
- * @net: namespace
+ * @sk: who asks; SO_BINDTODEVICE says of which link a link-local address is
  * @sa: address that ferry_addr_check() accepted
  *
  * Context: any.
  * Return: enum ferry_node; -EINVAL for a node with HOST scope.
  */
-static inline int ferry_node_kind(struct net *net,
+static inline int ferry_node_kind(const struct sock *sk,
 				  const struct sockaddr_ferry *sa)
 {
 	return likely(ipv6_addr_any(ferry_node(sa))) ? FERRY_NODE_HERE :
-						       __ferry_node_kind(net, sa);
+						       __ferry_node_kind(sk, sa);
 }
 
 #endif /* _FERRY_NODE_H */

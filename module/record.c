@@ -805,7 +805,7 @@ static int ferry_dgram_sendto(struct sock *sk, struct msghdr *msg, size_t len,
 		return err;
 	all = !likely(ipv6_addr_any(ferry_node(sa))) && ferry_is_broadcast(sa);
 	if (!all) {
-		kind = ferry_node_kind(sock_net(sk), sa);
+		kind = ferry_node_kind(sk, sa);
 		if (unlikely(kind != FERRY_NODE_HERE))
 			return kind < 0 ? kind :
 			       ferry_remote_sendto(sk, msg, len, from, kind);

@@ -36,18 +36,24 @@ static int hello_make(struct hello *hello)
 	return 8 + 7;
 }
 
-static int raw_connect(const struct net *net)
+/* To the door of host 1, from host @from. */
+static int raw_connect_from(const struct net *net, int from)
 {
 	struct sockaddr_in in = {
 		.sin_family = AF_INET, .sin_port = htons(NET_PORT),
 	};
-	int fd = net_socket(net, 0, AF_INET, SOCK_STREAM);
+	int fd = net_socket(net, from, AF_INET, SOCK_STREAM);
 
 	inet_pton(AF_INET, "10.18.0.2", &in.sin_addr);
 	ft_settimeo(fd, SO_RCVTIMEO, FT_LONG_MS);
 	if (fd >= 0 && connect(fd, (void *)&in, sizeof(in)))
 		ft_close(&fd);
 	return fd;
+}
+
+static int raw_connect(const struct net *net)
+{
+	return raw_connect_from(net, 0);
 }
 
 /* The status of the answer; -1 when the connection ended without one. */
@@ -171,6 +177,21 @@ TEST_F_TIMEOUT(door, statuses, FT_SLOW_S)
 	fd = raw_connect(&self->net);
 	ASSERT_EQ(self->len, send(fd, &self->hello, self->len, 0));
 	EXPECT_EQ(3, raw_status(fd));
+	close(fd);
+	HONEST();
+}
+
+/* Who is of this host has a user, and no business here. */
+TEST_F_TIMEOUT(door, own_host, FT_SLOW_S)
+{
+	int fd = raw_connect_from(&self->net, 1);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(self->len, send(fd, &self->hello, self->len, 0));
+	EXPECT_EQ(2, raw_status(fd));
+	EXPECT_TRUE(raw_ended(fd));
+	EXPECT_EQ(1, net_stat(&self->net, 1, "tcp_denied"));
+	EXPECT_EQ(0, ft_poll(self->listener, POLLIN, 0));
 	close(fd);
 	HONEST();
 }

@@ -372,6 +372,29 @@ TEST_F_TIMEOUT(remote_stream, O08_link_local_on_two_links, FT_SLOW_S)
 	}
 }
 
+/* What is this host's own on one link is another's on the next. */
+TEST_F_TIMEOUT(remote_stream, O08_link_local_of_both_hosts, FT_SLOW_S)
+{
+	struct ft_addr addr;
+
+	if (!strchr(variant->node, ':'))
+		SKIP(return, "IPv4 has no such nodes");
+	ASSERT_TRUE(net_link(&self->net, 0, 1, "eth1", 1));
+	ASSERT_TRUE(net_run(&self->net, 0, "ip address add fe80::18:2/64 dev eth1 nodad"));
+	ASSERT_TRUE(net_run(&self->net, 1, "ip address add fe80::18:2/64 dev eth0 nodad"));
+	net_addr(&addr, "fe80::18:2", "service");
+	self->a = net_socket(&self->net, 0, AF_FERRY, SOCK_STREAM);
+	/* Nobody here has the name. */
+	ASSERT_EQ(0, setsockopt(self->a, SOL_SOCKET, SO_BINDTODEVICE, "eth1", 5));
+	EXPECT_EQ(-1, connect(self->a, &addr.sa, addr.len));
+	ASSERT_EQ(0, setsockopt(self->a, SOL_SOCKET, SO_BINDTODEVICE, "eth0", 5));
+	ASSERT_EQ(0, connect(self->a, &addr.sa, addr.len));
+	self->b = accept(self->listener, NULL, NULL);
+	ASSERT_LE(0, self->b);
+	EXPECT_TRUE(ft_send_all(self->b, 0, 1, 1));
+	EXPECT_TRUE(ft_recv_all(self->a, 0, 1, 1));
+}
+
 /* The answer never comes: the time is over, or a signal, or it is given up. */
 TEST_F_TIMEOUT(remote_stream, F02_silent_server, FT_SLOW_S)
 {

@@ -381,23 +381,29 @@ long do_far(const long *a)
 	return keep(a[1], end);
 }
 
-/* A connection of records or bytes whose other end is one of TCP. */
+/* A connection of records or bytes whose other end is one of TCP, of another host. */
 long do_stranger(const long *a)
 {
+	int home = open("/proc/thread-self/ns/net", O_RDONLY);
 	static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET };
 	char hello[16] = "FRRY\1\2\0\10listener";
 	struct sockaddr_in6 where = {
 		.sin6_family = AF_INET6, .sin6_port = htons(STEP_PORT),
-		.sin6_addr = IN6ADDR_LOOPBACK_INIT,
 	};
-	int type = AT(types, a[2]), l = listener_for_all(type), fd, end = -1;
+	int type = AT(types, a[2]), l, fd, end = -1;
 
+	make_node(4, where.sin6_addr.s6_addr);
 	hello[5] = type == SOCK_STREAM ? 2 : 3;
+	setns(host[1], CLONE_NEWNET);
+	l = listener_for_all(type);
+	setns(host[0], CLONE_NEWNET);
 	fd = socket(AF_INET6, SOCK_STREAM, 0);
 	if (l >= 0 && !connect(fd, (void *)&where, sizeof(where)) &&
 	    send(fd, hello, sizeof(hello), MSG_NOSIGNAL) == sizeof(hello))
 		end = await(l);
 	close(l);
+	setns(home, CLONE_NEWNET);
+	close(home);
 	recv(fd, area, 8, 0);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	keep(a[0], fd);
