@@ -65,6 +65,7 @@ static struct cred *ferry_nobody;
  * @sock: the TCP socket, which is the socket's @carrier; NULL when it is no more
  * @refs: the TCP socket, and @work that is queued
  * @attached: the socket is connected; guarded by sk_callback_lock
+ * @urg_seq: the urgent byte that was told of last; guarded by TCP's lock
  * @data_ready: TCP's own callbacks
  * @write_space: likewise
  * @state_change: likewise
@@ -85,6 +86,7 @@ struct ferry_tcp {
 	struct socket		*sock;
 	refcount_t		refs;
 	bool			attached;
+	u32			urg_seq;
 	void			(*data_ready)(struct sock *csk);
 	void			(*write_space)(struct sock *csk);
 	void			(*state_change)(struct sock *csk);
@@ -194,6 +196,20 @@ static void ferry_tcp_look(struct ferry_tcp *tcp)
 		ferry_wake_space(tcp->sk);
 }
 
+/*
+ * Tell whom F_SETSIG made ask of an urgent byte that has come. SIGURG itself TCP sends,
+ * by the file; but who else listens it looks for at its own socket.
+ */
+static void ferry_tcp_urgent(struct ferry_tcp *tcp)
+{
+	const struct tcp_sock *tp = tcp_sk(tcp->sock->sk);
+
+	if (likely(!tp->urg_data) || tp->urg_seq == tcp->urg_seq)
+		return;
+	tcp->urg_seq = tp->urg_seq;
+	sk_wake_async(tcp->sk, SOCK_WAKE_URG, POLL_PRI);
+}
+
 static void ferry_tcp_data_ready(struct sock *csk)
 {
 	struct ferry_tcp *tcp;
@@ -204,10 +220,12 @@ static void ferry_tcp_data_ready(struct sock *csk)
 		tcp->data_ready(csk);
 		if (tcp->attached) {
 			ferry_carrier_learn(tcp->sk);
-			if (ferry_tcp_framed(tcp))
+			if (ferry_tcp_framed(tcp)) {
 				ferry_tcp_input(tcp);
-			else
+			} else {
+				ferry_tcp_urgent(tcp);
 				ferry_wake_reader(tcp->sk);
+			}
 		} else {
 			ferry_tcp_event(tcp);
 		}
@@ -361,14 +379,13 @@ static void ferry_tcp_attach(struct ferry_tcp *tcp)
 
 	sock_owned_by_me(tcp->sk);
 
-	/* A connection of records has no urgent byte that SIGURG could tell of. */
-	if (tcp->sk->sk_socket && !ferry_tcp_framed(tcp))
-		ferry_tcp_set_file(tcp->sock, tcp->sk->sk_socket->file);
 	fs->far_addr = tcp->remote;
 	tcp->remote = NULL;
 	ferry_set_peercred(tcp->sk, NULL, ferry_nobody);
 	ferry_carrier_attach(tcp->sk, tcp->sock);
 	write_lock_bh(&csk->sk_callback_lock);
+	/* None that can still come. */
+	tcp->urg_seq = READ_ONCE(tcp_sk(csk)->copied_seq) - 1;
 	WRITE_ONCE(tcp->attached, true);
 	write_unlock_bh(&csk->sk_callback_lock);
 	ferry_tcp_fresh(csk);
@@ -385,11 +402,12 @@ static void ferry_tcp_attach(struct ferry_tcp *tcp)
 	/* And what came before. */
 	if (!ferry_tcp_framed(tcp) && ferry_tcp_unread(csk))
 		ferry_wake_reader(tcp->sk);
-	if (ferry_tcp_framed(tcp)) {
-		lock_sock(csk);
+	lock_sock(csk);
+	if (ferry_tcp_framed(tcp))
 		ferry_tcp_input(tcp);
-		release_sock(csk);
-	}
+	else
+		ferry_tcp_urgent(tcp);
+	release_sock(csk);
 }
 
 /*
@@ -682,6 +700,9 @@ int ferry_tcp_connect(struct socket *sock, const struct sockaddr_ferry *sa,
 		own = NULL;
 	tcp->len = ferry_hello_make(&tcp->hello, sk->sk_type, own, sa->sfy_name,
 				    len - FERRY_ADDR_HDR);
+	/* A connection of records has no urgent byte that SIGURG could tell of. */
+	if (!ferry_tcp_framed(tcp))
+		ferry_tcp_set_file(csock, sock->file);
 
 	spin_lock(&fs->lock);
 	fs->carrier = csock;

@@ -359,8 +359,24 @@ void ferry_udp_drain(struct sock *sk)
 	}
 }
 
-/* ferry_udp_writable() - has the carrier of @sk, if there is one, room for more? */
-bool ferry_udp_writable(const struct sock *sk)
+/**
+ * ferry_udp_full() - is there no room for more at the carrier?
+ * @sk: datagram socket
+ *
+ * Return: false if there is room, or no carrier. True if not: who polls, waits or has
+ * asked for signals is told when there is.
+ */
+bool ferry_udp_full(struct sock *sk)
 {
-	return !ferry_carried(sk) || sock_writeable(ferry_sk(sk)->carrier->sk);
+	const struct sock *carrier;
+
+	if (likely(!ferry_carried(sk)))
+		return false;
+	carrier = ferry_sk(sk)->carrier->sk;
+	if (likely(sock_writeable(carrier)))
+		return false;
+	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
+	/* Pairs with that of ferry_wake_space(): it sees the bit or we see the room. */
+	smp_mb();
+	return !sock_writeable(carrier);
 }

@@ -19,7 +19,7 @@ int ferry_udp_addr(const struct sock *sk, const struct in6_addr *node, u16 port,
 int ferry_udp_connect(struct sock *sk, const struct in6_addr *node, u16 port);
 void ferry_udp_disconnect(struct sock *sk);
 void ferry_udp_drain(struct sock *sk);
-bool ferry_udp_writable(const struct sock *sk);
+bool ferry_udp_full(struct sock *sk);
 void ferry_udp_nodes(const struct sk_buff *skb, struct in6_addr *src,
 		     struct in6_addr *dst);
 

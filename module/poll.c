@@ -307,7 +307,7 @@ static bool ferry_dgram_writable(struct sock *sk)
 	struct sock *to;
 	bool writable;
 
-	if (!ferry_udp_writable(sk))
+	if (ferry_udp_full(sk))
 		return false;
 	to = ferry_dgram_awaited(sk);
 	if (!to)

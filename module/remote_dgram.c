@@ -41,7 +41,7 @@
 #define FERRY_REMOTE_SMALL	128
 
 /* What UDP is told of how to send. */
-#define FERRY_REMOTE_FLAGS	(MSG_DONTWAIT | MSG_DONTROUTE | MSG_CONFIRM)
+#define FERRY_REMOTE_FLAGS	(MSG_DONTROUTE | MSG_CONFIRM)
 
 /**
  * struct ferry_remote - the socket of another host that one is connected to
@@ -92,27 +92,61 @@ static bool ferry_remote_cmsgs_ok(struct msghdr *msg)
 }
 
 /*
- * Hand a packet to UDP. Where stamps are numbered the number is the socket's, which
- * counts what it sends to this host too.
+ * Hand a packet to UDP, which does not wait. Where stamps are @numbered the number @key
+ * is the socket's, which counts what it sends to this host too.
  */
 static int ferry_remote_pass(struct sock *sk, struct msghdr *msg, void *packet,
-			     size_t len, const struct ferry_sender *from)
+			     size_t len, bool numbered, u32 key)
 {
 	struct socket *carrier = ferry_sk(sk)->carrier;
 	struct kvec vec = { .iov_base = packet, .iov_len = len };
-	bool numbered;
 	int err;
 
-	numbered = ferry_wants_txstamp(from) &&
-		   !(from->tsflags & FERRY_TS_OPT_ID);
 	if (unlikely(numbered)) {
 		lock_sock(sk);
-		atomic_set(&carrier->sk->sk_tskey, ferry_txstamp_key(sk, 1));
+		atomic_set(&carrier->sk->sk_tskey, key);
 	}
 	err = kernel_sendmsg(carrier, msg, &vec, 1, len);
 	if (unlikely(numbered))
 		release_sock(sk);
 	return err < 0 ? err : 0;
+}
+
+/* Is who waits for room at the carrier to go on? */
+static bool ferry_remote_awake(struct sock *sk)
+{
+	return !ferry_udp_full(sk) || READ_ONCE(sk->sk_err) ||
+	       READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN;
+}
+
+/*
+ * The carrier has no room. Who waits does so where the socket's events come, not in UDP.
+ * Returns 0 to try again.
+ */
+static int ferry_remote_await(struct sock *sk, long *timeo)
+{
+	long left;
+	int err;
+
+	/* That there is no port left for the carrier UDP says by the same error. */
+	if (!inet_sk(ferry_sk(sk)->carrier->sk)->inet_num)
+		return -EAGAIN;
+	if (!ferry_udp_full(sk))
+		return 0;
+	if (!*timeo)
+		return -EAGAIN;
+	left = wait_event_interruptible_timeout(*sk_sleep(sk), ferry_remote_awake(sk),
+						*timeo);
+	if (left < 0)
+		return sock_intr_errno(*timeo);
+	if (*timeo != MAX_SCHEDULE_TIMEOUT)
+		*timeo = left;
+	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)
+		return -EPIPE;
+	err = sock_error(sk);
+	if (err)
+		return err;
+	return left ? 0 : -EAGAIN;
 }
 
 /*
@@ -129,8 +163,11 @@ static int ferry_remote_xmit(struct sock *sk, struct msghdr *msg, size_t len,
 	struct sock *carrier;
 	char small[FERRY_PACKET_HDR_MAX + FERRY_REMOTE_SMALL];
 	char *packet = small;
+	bool numbered;
 	u8 src_len = 0;
+	u32 key = 0;
 	size_t hdr;
+	long timeo;
 	int err;
 
 	if (unlikely(READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN))
@@ -175,10 +212,22 @@ static int ferry_remote_xmit(struct sock *sk, struct msghdr *msg, size_t len,
 	if (msg->msg_ubuf)
 		uarg_to_msgzc(msg->msg_ubuf)->zerocopy = 0;
 
-	out.msg_flags = (msg->msg_flags & FERRY_REMOTE_FLAGS) | MSG_NOSIGNAL;
+	numbered = ferry_wants_txstamp(from) && !(from->tsflags & FERRY_TS_OPT_ID);
+	if (unlikely(numbered))
+		key = ferry_txstamp_key(sk, 1);
+	timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
+	out.msg_flags = (msg->msg_flags & FERRY_REMOTE_FLAGS) | MSG_DONTWAIT |
+			MSG_NOSIGNAL;
 	out.msg_control = msg->msg_control;
 	out.msg_controllen = msg->msg_controllen;
-	err = ferry_remote_pass(sk, &out, packet, hdr + len, from);
+	for (;;) {
+		err = ferry_remote_pass(sk, &out, packet, hdr + len, numbered, key);
+		if (likely(err != -EAGAIN))
+			break;
+		err = ferry_remote_await(sk, &timeo);
+		if (err)
+			break;
+	}
 	if (!err)
 		ferry_count(sock_net(sk), FERRY_STAT_UDP_SENT);
 out:
