@@ -43,7 +43,7 @@ DIR := build/$(RELEASE)
 PREFIX ?= /usr/local
 INSTALL_HDR_PATH ?= $(DESTDIR)$(PREFIX)
 # What "make install" puts below PREFIX.
-INSTALLED := bin/ferry lib/ferry/libferry-preload.so share/man/man1/ferry.1 share/man/man7/af_ferry.7 \
+INSTALLED := bin/ferry lib/ferry/ferry-bench lib/ferry/libferry-preload.so share/man/man1/ferry.1 share/man/man7/af_ferry.7 \
 	     share/bash-completion/completions/ferry lib/systemd/system/ferry-port@.service \
 	     $(patsubst uapi/%,include/%,$(wildcard uapi/linux/*.h))
 # Where Python looks below PREFIX; elsewhere it needs PYTHONPATH.
@@ -90,6 +90,7 @@ tools:			## build the ferry command and its library (needs libmnl-dev, libjson-c
 		"apt install libmnl-dev libjson-c-dev pkg-config"; exit 1; }
 	+@$(MAKE) --no-print-directory -s -C tools/ferry OUT='$(CURDIR)/build/tools'
 	+@$(MAKE) --no-print-directory -s -C tools/preload OUT='$(CURDIR)/build/tools'
+	+@$(MAKE) --no-print-directory -s -C tools/bench OUT='$(CURDIR)/build/bench'
 
 .PHONY: modules_install
 modules_install: module	## install it for that kernel, as root (INSTALL_MOD_PATH=...)
@@ -119,6 +120,7 @@ python_install:		## install the Python module below PREFIX (/usr/local; DESTDIR=
 install: tools headers_install python_install	## install command, manual pages, headers below PREFIX (DESTDIR=...)
 	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/bin' build/tools/ferry
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/ferry' build/tools/libferry-preload.so
+	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/lib/ferry' build/bench/ferry-bench
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man1' Documentation/ferry.1
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man7' Documentation/af_ferry.7
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' tools/ferry/completion/ferry

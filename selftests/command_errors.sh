@@ -20,7 +20,7 @@ X06_unknown_commands_and_options()
 	try 2 "$ferry" --nix
 	one_line "ferry: there is no option '--nix'*"
 	try 2 "$ferry"
-	for command in listen connect send recv ss doctor run; do
+	for command in listen connect send recv ss doctor run bench; do
 		try 2 "$ferry" "$command" --nix
 		one_line "ferry $command: there is no option '--nix'; see *--help"
 	done
@@ -47,6 +47,14 @@ X06_unknown_commands_and_options()
 	try 2 "$ferry" connect --count 1 a
 	try 2 "$ferry" ss --watch=0
 	try 2 "$ferry" doctor nix
+	try 2 "$ferry" bench nix
+	one_line "ferry bench: 'nix' is left over*"
+	try 2 "$ferry" bench --only nix
+	one_line "ferry bench: no peer or cell begins with 'nix'*"
+	try 2 "$ferry" bench --repeat 0
+	one_line "ferry bench: --repeat is 1 to *, not '0'"
+	try 3 "$ferry" bench --from /nix
+	one_line "ferry bench: /nix holds no results"
 }
 
 tests+=(F02_nobody_is_there)

@@ -161,7 +161,8 @@ run_tests()
 	chmod 755 "$work"
 	# Where any user can run it.
 	ferry=$work/ferry
-	cp "$built" "$(dirname "$built")/libferry-preload.so" "$work"
+	cp "$built" "$(dirname "$built")/libferry-preload.so" \
+		"$(dirname "$built")/../bench/ferry-bench" "$work"
 
 	(($# == 0)) || tests=("$@")
 	echo "TAP version 13"
@@ -169,7 +170,7 @@ run_tests()
 	for test in "${tests[@]}"; do
 		number=$((number + 1))
 		start=${EPOCHREALTIME/./}
-		find "$work" -mindepth 1 ! -name ferry ! -name libferry-preload.so -delete
+		find "$work" -mindepth 1 ! -name ferry ! -name ferry-bench ! -name libferry-preload.so -delete
 		status=0
 		# Not a part of a condition, where errexit would not hold; a process
 		# group, of which nobody outlives the test, however it ended.

@@ -212,6 +212,25 @@ P05_doctor()
 	kill "$pid"
 }
 
+# ---- ferry bench ----
+
+tests+=(N01_bench)
+N01_bench()
+{
+	try 0 "$ferry" bench --list
+	[[ $out == *$'\n'"  ferry-stream"$'\n'* ]] || note "said: $out"
+	try 0 "$ferry" bench --quick --force --repeat 1 --only unix-stream,ferry-stream,roundtrip/1 \
+		--no-table --json "$work/bench.json"
+	perl -MJSON::PP -e 'my $d = decode_json(join("", <STDIN>));
+		my @shown = sort map { $_->{peer} } @{$d->{results}};
+		exit !("@shown" eq "ferry-stream unix-stream" &&
+		       !grep { !($_->{values}[0] > 0) } @{$d->{results}})' < "$work/bench.json" ||
+		note "JSON: $(< "$work/bench.json")"
+	# As earlier results it is the same.
+	try 0 "$ferry" bench --from "$work/bench.json"
+	[[ $out == *"One operation, ns"*$'\n'"ferry-stream "* ]] || note "said: $out"
+}
+
 # ---- help ----
 
 tests+=(P05_help_fits_a_screen)
@@ -223,7 +242,7 @@ P05_help_fits_a_screen()
 	help=$out
 	(($(wc -l < "$work/out") <= 24)) || note "too long"
 	! grep -qE '.{80}' "$work/out" || note "too wide"
-	for command in listen connect send recv ss run doctor; do
+	for command in listen connect send recv ss run bench doctor; do
 		[[ $help == *$'\n'"  $command "* ]] || note "without $command"
 		try 0 "$ferry" "$command" --help
 		[[ $out == "usage: ferry $command "* ]] || note "said: $out"

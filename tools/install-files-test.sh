@@ -27,6 +27,7 @@ diff <(files) - <<-'END'
 	755 opt/ferry/bin/ferry
 	644 opt/ferry/include/linux/ferry.h
 	644 opt/ferry/include/linux/ferry_diag.h
+	755 opt/ferry/lib/ferry/ferry-bench
 	644 opt/ferry/lib/ferry/libferry-preload.so
 	644 opt/ferry/lib/python3/dist-packages/ferry.py
 	644 opt/ferry/lib/systemd/system/ferry-port@.service

@@ -3,6 +3,7 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <error.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -57,20 +58,20 @@ unsigned int cell_count(const struct cell *cell)
 	return count < 8 ? 8 : count;
 }
 
-static void usage(FILE *file)
+static void usage(void)
 {
-	fputs("usage: ferry-bench [options]\n"
-	      "Measures AF_FERRY and the other local transports of the running kernel.\n"
+	printf("usage: %s [options]\n", program_invocation_name);
+	fputs("Measures AF_FERRY and the other local transports of the running kernel.\n"
 	      "\n"
-	      "  -o, --only WORD[,WORD...]  only these peers and cells (cell or cell/parameter); a\n"
-	      "                             word that is no name means all that begin with it\n"
+	      "  -o, --only WORD[,WORD...]  only these peers and cells (cell, cell/parameter);\n"
+	      "                             a word that is no name: all that begin with it\n"
 	      "  -q, --quick                a tenth of the iterations, at most 1,000 names\n"
-	      "  -r, --repeat N             rounds over all cells, the median counts; default 1\n"
-	      "                             in counted mode, else 5\n"
+	      "  -r, --repeat N             rounds over all cells; the median counts; default\n"
+	      "                             1 in counted mode, else 5\n"
 	      "  -s, --scale X              times the iterations\n"
 	      "  -j, --json FILE            write the results, - for standard output\n"
-	      "  -f, --from FILE            measure nothing, read the results of an earlier run\n"
-	      "  -c, --compare FILE         compare with an earlier run: more than 3 % is a failure\n"
+	      "  -f, --from FILE            measure nothing, read results of an earlier run\n"
+	      "  -c, --compare FILE         more than 3 % from an earlier run is a failure\n"
 	      "  -p, --plot-data FILE       write the columns that plot.gp draws\n"
 	      "  -t, --no-table             do not print the table\n"
 	      "  -T, --targets              exit with 1 when a target is missed\n"
@@ -79,10 +80,9 @@ static void usage(FILE *file)
 	      "  -l, --list                 list peers and cells\n"
 	      "  -h, --help\n"
 	      "\n"
-	      "The clock decides the mode: on one CPU whose clock counts instructions (QEMU,\n"
-	      "-icount shift=0) it is counted, else parallel.\n"
-	      "A profile of counted instructions by function: profile.sh --help.\n",
-	      file);
+	      "On one CPU whose clock counts instructions (QEMU, -icount shift=0) time is\n"
+	      "counted: what is measured repeats within 3 %, and knows no caches or locks.\n",
+	      stdout);
 }
 
 static void list(void)
@@ -169,8 +169,8 @@ static int check_words(void)
 		size_t len = strcspn(word, ",");
 
 		if (len && word_kind(word, len) == WORD_UNKNOWN) {
-			fprintf(stderr, "ferry-bench: no peer or cell begins with '%.*s'\n",
-				(int)len, word);
+			error(0, 0, "no peer or cell begins with '%.*s'; --list has them all",
+			      (int)len, word);
 			return -1;
 		}
 		word += len + (word[len] == ',');
@@ -309,7 +309,7 @@ static int run(struct results *results)
 {
 	bool present[32] = {};
 	time_t now = time(NULL);
-	int error;
+	int busy;
 
 	machine_describe(&results->machine);
 	strftime(results->date, sizeof(results->date), "%Y-%m-%d", gmtime(&now));
@@ -323,10 +323,9 @@ static int run(struct results *results)
 		options.scale /= 10;
 	peer_new_id();
 	probe_peers(results, present);
-	error = machine_wait_idle(400, 150);
-	if (error) {
-		fputs("ferry-bench: the machine is not idle; --force measures all the same\n",
-		      stderr);
+	busy = machine_wait_idle(400, 150);
+	if (busy) {
+		error(0, 0, "the machine is not idle; --force measures all the same");
 		if (!options.force)
 			return -1;
 	}
@@ -337,18 +336,18 @@ static int run(struct results *results)
 static int save(const struct results *results, const char *path)
 {
 	FILE *file = strcmp(path, "-") ? fopen(path, "we") : stdout;
-	int error;
+	int err;
 
 	if (!file) {
-		fprintf(stderr, "ferry-bench: %s: %s\n", path, strerror(errno));
+		error(0, errno, "%s", path);
 		return -1;
 	}
-	error = results_save(results, file);
-	if (file != stdout && fclose(file))
-		error = -1;
-	if (error)
-		fprintf(stderr, "ferry-bench: %s: not written\n", path);
-	return error;
+	err = results_save(results, file);
+	if (file != stdout ? fclose(file) : fflush(file))
+		err = -1;
+	if (err)
+		error(0, 0, "%s: not written", path);
+	return err;
 }
 
 static void join_arguments(char *to, size_t size, char **argv)
@@ -385,7 +384,9 @@ int main(int argc, char **argv)
 	int option;
 
 	join_arguments(results.command, sizeof(results.command), argv);
-	while ((option = getopt_long(argc, argv, "o:qr:s:j:f:c:p:tTm:lh", long_options,
+	/* Said here, in one line. */
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":o:qr:s:j:f:c:p:tTm:lh", long_options,
 				     NULL)) != -1) {
 		switch (option) {
 		case 'o':
@@ -396,17 +397,13 @@ int main(int argc, char **argv)
 			break;
 		case 'r':
 			options.repeat = atoi(optarg);
-			if (options.repeat < 1 || options.repeat > REPEAT_MAX) {
-				fprintf(stderr, "ferry-bench: --repeat is 1 to %d\n", REPEAT_MAX);
-				return 2;
-			}
+			if (options.repeat < 1 || options.repeat > REPEAT_MAX)
+				error(2, 0, "--repeat is 1 to %d, not '%s'", REPEAT_MAX, optarg);
 			break;
 		case 's':
 			options.scale = atof(optarg);
-			if (!(options.scale > 0)) {
-				fputs("ferry-bench: --scale is above 0\n", stderr);
-				return 2;
-			}
+			if (!(options.scale > 0))
+				error(2, 0, "--scale is above 0, not '%s'", optarg);
 			break;
 		case 'j':
 			json = optarg;
@@ -436,17 +433,20 @@ int main(int argc, char **argv)
 			list();
 			return 0;
 		case 'h':
-			usage(stdout);
+			usage();
 			return 0;
+		case ':':
+			error(2, 0, "'%s' needs a value; see %s --help", argv[optind - 1],
+			      program_invocation_name);
+			break;
 		default:
-			usage(stderr);
-			return 2;
+			error(2, 0, "there is no option '%s'; see %s --help", argv[optind - 1],
+			      program_invocation_name);
 		}
 	}
-	if (optind != argc) {
-		usage(stderr);
-		return 2;
-	}
+	if (optind != argc)
+		error(2, 0, "'%s' is left over; see %s --help", argv[optind],
+		      program_invocation_name);
 	if (check_words())
 		return 2;
 	/* A closed peer is an error of the cell, not the end of the program. */

@@ -3,6 +3,7 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <error.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -59,7 +60,7 @@ void *shared_alloc(size_t size)
 			    MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	if (memory == MAP_FAILED) {
-		perror("ferry-bench: mmap");
+		error(0, errno, "mmap");
 		exit(1);
 	}
 	return memory;

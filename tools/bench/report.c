@@ -8,6 +8,7 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <error.h>
 #include <math.h>
 #include <string.h>
 
@@ -554,7 +555,7 @@ int report_plot(const struct results *results, const char *path)
 	bool first = true;
 
 	if (!file) {
-		fprintf(stderr, "ferry-bench: %s: %s\n", path, strerror(errno));
+		error(0, errno, "%s", path);
 		return -1;
 	}
 	for (size_t p = 0; p < peer_count; p++) {

@@ -2,6 +2,7 @@
 /* Results in memory and in their file. */
 #include "bench.h"
 
+#include <error.h>
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,7 +228,7 @@ int results_load(struct results *results, const char *path)
 	memset(results, 0, sizeof(*results));
 	if (!root || !json_object_object_get_ex(root, "machine", &machine) ||
 	    !json_object_object_get_ex(root, "results", &list)) {
-		fprintf(stderr, "ferry-bench: %s holds no results\n", path);
+		error(0, 0, "%s holds no results", path);
 		json_object_put(root);
 		return -1;
 	}

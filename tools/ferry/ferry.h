@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdnoreturn.h>
 #include <sys/socket.h>
@@ -37,6 +38,7 @@ int cmd_recv(int argc, char **argv);
 int cmd_ss(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 
 /* ---- main.c ---- */
 
@@ -51,6 +53,10 @@ void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 noreturn void fail_errno(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int output_end(int status);
+
+/* ---- own.c: files that belong to the command ---- */
+
+void find_own(const char *name, char path[PATH_MAX]);
 
 /* ---- options.c: options of subcommands ---- */
 

@@ -22,6 +22,7 @@ static const struct command {
 	{ "ss", "ferry ss", cmd_ss },
 	{ "doctor", "ferry doctor", cmd_doctor },
 	{ "run", "ferry run", cmd_run },
+	{ "bench", "ferry bench", cmd_bench },
 };
 
 static const char help[] =
@@ -33,6 +34,7 @@ static const char help[] =
 "  recv ADDR      receive it on standard output\n"
 "  ss [NAME...]   show sockets: state, queues, names, and who has them\n"
 "  run PROGRAM    run a program of AF_UNIX over AF_FERRY\n"
+"  bench          measure AF_FERRY beside the other local transports\n"
 "  doctor         tell what keeps AF_FERRY from working here, and the cure\n"
 "\n"
 "  ADDR is a service name of 1 to 108 bytes, or ferry://NODE/NAME with an IPv4\n"

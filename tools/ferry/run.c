@@ -96,28 +96,11 @@ static void add_map(const char *text)
 	free(line);
 }
 
-/* Beside the command, as it is built, or where it is installed. */
 static void find_library(char path[PATH_MAX])
 {
-	static const char *const places[] = { "", "../lib/ferry/" };
-	char self[PATH_MAX], *end;
-	ssize_t n;
-	size_t i;
-
-	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	self[n < 0 ? 0 : n] = '\0';
-	end = strrchr(self, '/');
-	for (i = 0; end && i < ARRAY_SIZE(places); i++) {
-		n = snprintf(path, PATH_MAX, "%.*s%s%s", (int)(end + 1 - self), self, places[i],
-			     library);
-		if (n >= PATH_MAX || access(path, R_OK))
-			continue;
-		if (strpbrk(path, " :"))
-			fail(FERRY_ERROR, "the path of the library, %s, has a space or a colon",
-			     path);
-		return;
-	}
-	fail(FERRY_ERROR, "%s is neither beside this command nor in ../lib/ferry", library);
+	find_own(library, path);
+	if (strpbrk(path, " :"))
+		fail(FERRY_ERROR, "the path of the library, %s, has a space or a colon", path);
 }
 
 /* The file that execvp(3) will find, or false. */
