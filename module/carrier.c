@@ -147,6 +147,21 @@ static const char * const ferry_stat_names[FERRY_STAT_MAX] = {
 	[FERRY_STAT_TCP_BROKEN]		= "tcp_broken",
 };
 
+/**
+ * ferry_refuse() - what came from another host met no socket: count it and tell why
+ * @net: namespace
+ * @reason: the counter
+ * @node: where it came from
+ *
+ * Context: any.
+ */
+void ferry_refuse(struct net *net, enum ferry_stat reason,
+		  const struct in6_addr *node)
+{
+	trace_ferry_refused(net, ferry_stat_names[reason], node);
+	ferry_count(net, reason);
+}
+
 /* /proc/net/ferry_stat: a counter a line. */
 static int ferry_stat_show(struct seq_file *m, void *v)
 {

@@ -7,6 +7,8 @@
 
 #include "ferry.h"
 
+struct in6_addr;
+
 /**
  * enum ferry_stat - counters of /proc/net/ferry_stat
  * @FERRY_STAT_UDP_RECEIVED: datagrams queued at a socket
@@ -69,6 +71,8 @@ static inline u16 ferry_port(const struct net *net)
 	return READ_ONCE(ferry_pernet(net)->door.port);
 }
 
+void ferry_refuse(struct net *net, enum ferry_stat reason,
+		  const struct in6_addr *node);
 int ferry_carrier_net_init(struct net *net);
 void ferry_carrier_net_exit(struct net *net);
 

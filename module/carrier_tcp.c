@@ -371,6 +371,14 @@ void ferry_tcp_fresh(struct sock *csk)
 	tcp_sock_set_quickack(csk, 1);
 }
 
+/* What becomes of a connection, for those who watch. */
+static void ferry_tcp_trace(const struct ferry_tcp *tcp, const char *event, int err)
+{
+	const struct ferry_addr *remote = tcp->remote ?: ferry_sk(tcp->sk)->far_addr;
+
+	trace_ferry_carrier(tcp->sk, event, ferry_node(&remote->sa), err);
+}
+
 /* The socket is connected by what is its @carrier: data may move. */
 static void ferry_tcp_attach(struct ferry_tcp *tcp)
 {
@@ -425,6 +433,7 @@ static struct socket *ferry_tcp_detach(struct sock *sk)
 	ferry_tcp_unhook(tcp);
 	ferry_tcp_set_file(sock, NULL);
 	tcp->sock = NULL;
+	ferry_tcp_trace(tcp, "closed", sk->sk_err);
 	spin_lock(&fs->lock);
 	fs->carrier = NULL;
 	spin_unlock(&fs->lock);
@@ -592,6 +601,7 @@ static void ferry_tcp_work(struct work_struct *work)
 		ferry_tcp_fail(sk, -err);
 	} else {
 		ferry_tcp_attach(tcp);
+		ferry_tcp_trace(tcp, "connected", 0);
 	}
 	release_sock(sk);
 
@@ -711,6 +721,7 @@ int ferry_tcp_connect(struct socket *sock, const struct sockaddr_ferry *sa,
 	ferry_tcp_hook(tcp);
 	/* From here on calls on the socket are those for other hosts. */
 	ferry_set_state(sk, FERRY_REMOTE_CONNECTING);
+	ferry_tcp_trace(tcp, "connecting", 0);
 	WRITE_ONCE(sock->ops, ferry_remote_ops(sk));
 
 	err = ferry_tcp_bind(sk, csock);
@@ -767,6 +778,7 @@ int ferry_tcp_adopt(struct sock *sk, struct socket *carrier,
 	ferry_sk(sk)->carrier = carrier;
 	ferry_tcp_hook(tcp);
 	ferry_tcp_attach(tcp);
+	ferry_tcp_trace(tcp, "accepted", 0);
 	return 0;
 }
 

@@ -267,6 +267,7 @@ int ferry_udp_attach(struct sock *sk)
 	udp->sk = sk;
 	ferry_udp_hook(sock->sk, udp);
 	ferry_carrier_attach(sk, sock);
+	trace_ferry_carrier(sk, "udp", &in6addr_any, 0);
 out:
 	release_sock(sk);
 	return err;
@@ -286,6 +287,7 @@ void ferry_udp_release(struct sock *sk)
 
 	if (likely(!fs->carried))
 		return;
+	trace_ferry_carrier(sk, "closed", &in6addr_any, 0);
 	ferry_udp_unhook(fs->carrier->sk);
 	sock_release(fs->carrier);
 	fs->carrier = NULL;

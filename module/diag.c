@@ -20,6 +20,7 @@
 #include "diag.h"
 #include "ferry.h"
 #include "name.h"
+#include "node.h"
 #include "remote_dgram.h"
 #include "socklist.h"
 #include "stream.h"
@@ -141,12 +142,40 @@ static u64 ferry_diag_total(struct sock *sk, u32 *records)
 	return total;
 }
 
-static u8 ferry_diag_carrier(const struct sock *sk)
+/**
+ * ferry_diag_carrier() - what takes a socket's messages to another host
+ * @sk: socket
+ *
+ * Return: enum ferry_carrier.
+ */
+u8 ferry_diag_carrier(const struct sock *sk)
 {
 	if (ferry_remote(sk))
 		return FERRY_CARRIER_TCP;
 	return sk->sk_type == SOCK_DGRAM && ferry_carried(sk) ?
 	       FERRY_CARRIER_UDP : FERRY_CARRIER_NONE;
+}
+
+/**
+ * ferry_diag_node() - the host that a socket is connected to
+ * @sk: socket
+ * @node: the result
+ *
+ * Return: false without a peer on another host.
+ */
+bool ferry_diag_node(const struct sock *sk, struct in6_addr *node)
+{
+	struct sockaddr_ferry sa;
+
+	if (ferry_remote(sk)) {
+		/* Set before the state, and kept as long as the socket. */
+		*node = *ferry_node(&ferry_sk(sk)->far_addr->sa);
+		return true;
+	}
+	if (!ferry_remote_peer(sk, &sa))
+		return false;
+	*node = *ferry_node(&sa);
+	return true;
 }
 
 /**
@@ -346,6 +375,8 @@ static int ferry_diag_put(struct sk_buff *skb, struct sock *sk, u32 show,
 	int err, len;
 
 	err = nla_put_u8(skb, FERRY_DIAG_SHUTDOWN, READ_ONCE(sk->sk_shutdown));
+	if (!err)
+		err = nla_put_u8(skb, FERRY_DIAG_CARRIER, ferry_diag_carrier(sk));
 	if (!err && (show & FERRY_DIAG_SHOW_NAME))
 		err = ferry_diag_put_name(skb, FERRY_DIAG_NAME, ferry_own_addr(sk));
 	if (!err && (show & FERRY_DIAG_SHOW_NAME) && peer)

@@ -6,6 +6,7 @@
 #include "ferry.h"
 
 struct ferry_diag_rqlen;
+struct in6_addr;
 
 struct sock *ferry_diag_peer(struct sock *sk);
 void ferry_diag_queues(struct sock *sk, struct sock *peer,
@@ -13,6 +14,8 @@ void ferry_diag_queues(struct sock *sk, struct sock *peer,
 void ferry_diag_info(struct sock *sk, struct ferry_info *info);
 kuid_t ferry_diag_uid(struct sock *sk);
 u8 ferry_diag_state(const struct sock *sk);
+u8 ferry_diag_carrier(const struct sock *sk);
+bool ferry_diag_node(const struct sock *sk, struct in6_addr *node);
 u64 ferry_diag_cookie(const struct sock *sk);
 unsigned long ferry_diag_ino(const struct sock *sk);
 int ferry_diag_name(const struct sock *sk, char *text, size_t size);

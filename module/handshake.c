@@ -374,12 +374,16 @@ static void ferry_handshake_refuse(struct ferry_handshake *hs,
 	hs->sock = NULL;
 }
 
-static void ferry_handshake_warn(const struct ferry_handshake *hs)
+/* Nothing has come of it: count why. */
+static void ferry_handshake_count(const struct ferry_handshake *hs,
+				  enum ferry_stat stat)
 {
 	struct in6_addr here, there;
 
 	ferry_ends(hs->sock->sk, &here, &there);
-	net_warn_ratelimited("ferry: malformed request from %pI6c\n", &there);
+	if (stat == FERRY_STAT_TCP_MALFORMED)
+		net_warn_ratelimited("ferry: malformed request from %pI6c\n", &there);
+	ferry_refuse(hs->net, stat, &there);
 }
 
 /* The whole hello is there. */
@@ -435,17 +439,15 @@ static void ferry_handshake_work(struct work_struct *work)
 	else if (err != -EPROTO)
 		goto unheard;
 	if (err) {
-		if (err == -EPROTO)
-			ferry_handshake_warn(hs);
 		stat = ferry_handshake_stat(err, &status);
-		ferry_count(hs->net, stat);
+		ferry_handshake_count(hs, stat);
 		ferry_handshake_refuse(hs, status);
 	}
 	goto out;
 
 unheard:
-	ferry_count(hs->net, err == -EAGAIN ? FERRY_STAT_TCP_LATE :
-					      FERRY_STAT_TCP_LEFT);
+	ferry_handshake_count(hs, err == -EAGAIN ? FERRY_STAT_TCP_LATE :
+						   FERRY_STAT_TCP_LEFT);
 out:
 	ferry_handshake_free(hs);
 }
@@ -525,7 +527,7 @@ static void ferry_handshake_begin(struct ferry_gate *gate, struct socket *sock)
 	gate->count++;
 	spin_unlock(&gate->lock);
 	if (crowded) {
-		ferry_count(gate->net, FERRY_STAT_TCP_CROWDED);
+		ferry_handshake_count(crowded, FERRY_STAT_TCP_CROWDED);
 		ferry_handshake_end(crowded);
 	}
 

@@ -4,9 +4,11 @@
  * Programs have more of it, and faster, from sock_diag (diag.c).
  */
 #include <linux/ferry_diag.h>
+#include <linux/inet.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 #include <linux/user_namespace.h>
+#include <net/ipv6.h>
 #include <net/tcp_states.h>
 
 #include "diag.h"
@@ -44,6 +46,26 @@ static const char *ferry_state_text(const struct sock *sk)
 	}
 }
 
+/* By what the socket reaches another host, and which it is connected to. */
+static void ferry_show_carrier(struct seq_file *m, struct sock *sk)
+{
+	static const char *const carriers[] = {
+		[FERRY_CARRIER_NONE]	= "-",
+		[FERRY_CARRIER_UDP]	= "udp",
+		[FERRY_CARRIER_TCP]	= "tcp",
+	};
+	char text[INET6_ADDRSTRLEN] = "-";
+	struct in6_addr node;
+
+	if (ferry_diag_node(sk, &node)) {
+		if (ipv6_addr_v4mapped(&node))
+			snprintf(text, sizeof(text), "%pI4", &node.s6_addr32[3]);
+		else
+			snprintf(text, sizeof(text), "%pI6c", &node);
+	}
+	seq_printf(m, "%-7s %-15s ", carriers[ferry_diag_carrier(sk)], text);
+}
+
 static void ferry_show_name(struct seq_file *m, struct sock *sk)
 {
 	const struct ferry_addr *addr = ferry_own_addr(sk);
@@ -75,9 +97,10 @@ static int ferry_proc_show(struct seq_file *m, void *v)
 	struct sock *sk = v, *peer;
 
 	if (v == SEQ_START_TOKEN) {
-		seq_printf(m, "%10s %10s %-9s %-11s %10s %10s %10s %10s %10s %4s %-7s %s\n",
+		seq_printf(m, "%10s %10s %-9s %-11s %10s %10s %10s %10s %10s %-7s %-15s %4s %-7s %s\n",
 			   "Inode", "Peer", "Type", "State", "RecvQ", "SendQ",
-			   "Drops", "UID", "Cookie", "Mode", "Scope", "Name");
+			   "Drops", "UID", "Cookie", "Carrier", "Node", "Mode", "Scope",
+			   "Name");
 		return 0;
 	}
 
@@ -90,6 +113,7 @@ static int ferry_proc_show(struct seq_file *m, void *v)
 		   atomic_read(&sk->sk_drops),
 		   from_kuid_munged(seq_user_ns(m), ferry_diag_uid(sk)),
 		   ferry_diag_cookie(sk));
+	ferry_show_carrier(m, sk);
 	ferry_show_name(m, sk);
 	if (peer)
 		sock_put(peer);

@@ -495,7 +495,7 @@ static void ferry_remote_deliver_link(struct net *net, struct sk_buff *skb,
 
 	err = ferry_name_each_remote(net, at, ferry_link_queue, &link);
 	if (err)
-		ferry_count(net, ferry_remote_reason(err));
+		ferry_refuse(net, ferry_remote_reason(err), at->src_node);
 	consume_skb(skb);
 }
 
@@ -531,7 +531,7 @@ void ferry_remote_rcv(struct net *net, struct sk_buff *skb)
 	ferry_udp_nodes(skb, &src, &dst);
 	if (unlikely(!packet || !ferry_remote_source_ok(skb, &src))) {
 		net_warn_ratelimited("ferry: malformed datagram from %pI6c\n", &src);
-		ferry_count(net, FERRY_STAT_UDP_MALFORMED);
+		ferry_refuse(net, FERRY_STAT_UDP_MALFORMED, &src);
 		kfree_skb(skb);
 		return;
 	}
@@ -553,7 +553,7 @@ void ferry_remote_rcv(struct net *net, struct sk_buff *skb)
 	}
 	to = ferry_name_find_remote(net, &at);
 	if (IS_ERR(to)) {
-		ferry_count(net, ferry_remote_reason(PTR_ERR(to)));
+		ferry_refuse(net, ferry_remote_reason(PTR_ERR(to)), &src);
 		kfree_skb(skb);
 		return;
 	}

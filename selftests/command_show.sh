@@ -26,7 +26,7 @@ A01_text_is_the_kernels_and_leads_back()
 		push @socks, $s;
 	}
 	open(my $list, "<", "/proc/net/ferry") or die;
-	my @texts = map { /^ +\d+ +\d+ dgram +\S+ +\d+ +\d+ +\d+ +\d+ +\d+ \d{4} (?:host   |network) (.*)/
+	my @texts = map { /^ +\d+ +\d+ dgram +\S+ +\d+ +\d+ +\d+ +\d+ +\d+ - +- +\d{4} (?:host   |network) (.*)/
 		? $1 : () } <$list>;
 	@texts == @names or die "# /proc/net/ferry has ", scalar(@texts), " names\n";
 	use JSON::PP;

@@ -318,6 +318,8 @@ struct line {
 	unsigned int drops;
 	unsigned int uid;
 	unsigned long long cookie;
+	char carrier[8];
+	char node[48];
 	char mode[8];
 	char scope[8];
 	char name[4 * FERRY_NAME_MAX + 64];
@@ -330,10 +332,11 @@ static bool parse_line(char *text, struct line *line)
 
 	memset(line, 0, sizeof(*line));
 	text[strcspn(text, "\n")] = '\0';
-	if (sscanf(text, "%lu %lu %15s %15s %u %u %u %u %llu %7s %n%7s",
+	if (sscanf(text, "%lu %lu %15s %15s %u %u %u %u %llu %7s %47s %7s %n%7s",
 		   &line->ino, &line->peer, line->type, line->state,
 		   &line->rqueue, &line->wqueue, &line->drops, &line->uid,
-		   &line->cookie, line->mode, &scope, line->scope) != 11)
+		   &line->cookie, line->carrier, line->node, line->mode, &scope,
+		   line->scope) != 13)
 		return false;
 	name = text + scope + strlen(line->scope);
 	if (*name) {

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 
 #include "network.h"
+#include "tracefs.h"
 #include "kselftest_harness.h"
 
 struct hello {
@@ -178,6 +179,31 @@ TEST_F_TIMEOUT(door, statuses, FT_SLOW_S)
 	ASSERT_EQ(self->len, send(fd, &self->hello, self->len, 0));
 	EXPECT_EQ(3, raw_status(fd));
 	close(fd);
+	HONEST();
+}
+
+TEST_F_TIMEOUT(door, P05_refusals_are_traced, FT_SLOW_S)
+{
+	struct tracefs trace;
+	int fd;
+
+	if (!tracefs_start(&trace, "ferry_refused"))
+		SKIP(return, "no tracefs in this kernel");
+	self->hello.names[0] = 'S';
+	fd = raw_connect(&self->net);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(self->len, send(fd, &self->hello, self->len, 0));
+	EXPECT_EQ(1, raw_status(fd));
+	close(fd);
+	EXPECT_EQ(1, tracefs_lines(&trace, " reason=tcp_nobody ", "node=::ffff:10.18.0.1"));
+
+	fd = raw_connect(&self->net);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(8, send(fd, "GET / HT", 8, 0));
+	EXPECT_EQ(4, raw_status(fd));
+	close(fd);
+	EXPECT_EQ(1, tracefs_lines(&trace, " reason=tcp_malformed ", "node=::ffff:10.18.0.1"));
+	tracefs_stop(&trace);
 	HONEST();
 }
 

@@ -4,6 +4,7 @@
  */
 #include "ferry_test.h"
 #include "network.h"
+#include "tracefs.h"
 #include "kselftest_harness.h"
 
 #include <linux/errqueue.h>
@@ -720,6 +721,39 @@ TEST_F(remote_dgram, F07_the_own_address_is_here)
 	EXPECT_EQ(4, say(self->rx, &own, "self"));
 	EXPECT_TRUE(hears(self->rx, "self"));
 	EXPECT_EQ(0, net_stat(&self->net, 1, "udp_sent"));
+}
+
+TEST_F(remote_dgram, P05_a_carrier_is_traced)
+{
+	struct tracefs trace;
+	uint64_t tx = tracefs_cookie(self->tx);
+
+	if (!tracefs_start(&trace, "ferry_carrier"))
+		SKIP(return, "no tracefs in this kernel");
+	ASSERT_EQ(1, say(self->tx, &self->server, "x"));
+	ASSERT_EQ(1, say(self->tx, &self->server, "y"));
+	EXPECT_EQ(1, tracefs_count(&trace, tx, " event=udp "));
+	ft_close(&self->tx);
+	EXPECT_EQ(1, tracefs_count(&trace, tx, " event=closed "));
+	tracefs_stop(&trace);
+}
+
+TEST_F(remote_dgram, P05_who_is_refused_is_traced)
+{
+	struct tracefs trace;
+	struct ft_addr to;
+	char node[64];
+
+	if (!tracefs_start(&trace, "ferry_refused"))
+		SKIP(return, "no tracefs in this kernel");
+	net_addr(&to, variant->node[1], "nobody");
+	ASSERT_EQ(1, say(self->tx, &to, "x"));
+	ASSERT_TRUE(net_stat_wait(&self->net, 1, "udp_nobody", 1));
+	snprintf(node, sizeof(node), "node=%s%s\n", variant->family == AF_INET ? "::ffff:" : "",
+		 variant->node[0]);
+	EXPECT_EQ(1, tracefs_lines(&trace, " reason=udp_nobody ", node));
+	EXPECT_TRUE(tracefs_recorded(&trace, "udp_nobody"));
+	tracefs_stop(&trace);
 }
 
 /* Sockets outlive the descriptors of their namespace, with messages underway. */

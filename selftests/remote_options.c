@@ -1096,6 +1096,46 @@ TEST_F(remote_calls, O46_inq_tells_what_is_left)
 	EXPECT_EQ(9, *inq);
 }
 
+/* The columns of a socket in a host's /proc/net/ferry; false if it is not there. */
+static bool carrier_of(const struct net *net, int host, int fd, char carrier[8], char node[48])
+{
+	bool found = false;
+	unsigned long ino;
+	char line[1024];
+	struct stat st;
+	FILE *f;
+
+	if (fstat(fd, &st) || !net_enter(net, host))
+		return false;
+	f = fopen("/proc/thread-self/net/ferry", "re");
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "%lu %*u %*s %*s %*u %*u %*u %*u %*u %7s %47s",
+			       &ino, carrier, node) == 3 && ino == st.st_ino;
+	if (f)
+		fclose(f);
+	return net_enter(net, -1) && found;
+}
+
+TEST_F(remote_options, P05_what_carries_it_is_shown)
+{
+	bool stream = variant->type == SOCK_STREAM;
+	struct ferry_info info;
+	socklen_t len = sizeof(info);
+	char carrier[8], node[48];
+
+	ASSERT_TRUE(carrier_of(&self->net, 0, self->a, carrier, node));
+	EXPECT_STREQ(stream ? "tcp" : "udp", carrier);
+	EXPECT_STREQ(variant->node, node);
+	ASSERT_TRUE(carrier_of(&self->net, 1, self->b, carrier, node));
+	EXPECT_STREQ(stream ? "tcp" : "-", carrier);
+	EXPECT_STREQ(stream ? "fd18::1" : "-", node);
+	ASSERT_EQ(0, getsockopt(self->a, SOL_FERRY, FERRY_INFO, &info, &len));
+	EXPECT_EQ(stream ? FERRY_CARRIER_TCP : FERRY_CARRIER_UDP, info.fi_carrier);
+	/* And as any socket of TCP and UDP. */
+	EXPECT_TRUE(net_run(&self->net, 0, "ss -Hna%s dport = :%d | grep -q ESTAB",
+			    stream ? "t" : "u", NET_PORT));
+}
+
 /*
  * What a sends stays at its host, and there is no room for more of it. Not the first
  * message, before which the hosts look for each other.
@@ -1103,14 +1143,11 @@ TEST_F(remote_calls, O46_inq_tells_what_is_left)
 #define FILL()									\
 do {										\
 	char _bytes[1000] = "";							\
-	int _left;								\
 										\
+	if (variant->type == SOCK_STREAM)					\
+		SKIP(return, "what waits at TCP becomes less by itself");	\
 	ASSERT_EQ(1, send(self->a, "1", 1, 0));					\
 	ASSERT_EQ(1, recv(self->b, _bytes, 1, 0));				\
-	/* What is acknowledged late would make room. */			\
-	do {									\
-		ASSERT_EQ(0, ioctl(self->a, SIOCOUTQ, &_left));			\
-	} while (_left);							\
 	NETEM(&self->net, 0, "delay 100s");					\
 	ASSERT_EQ(0, ft_setint(self->a, SO_SNDBUF, 4096));			\
 	while (send(self->a, _bytes, sizeof(_bytes), MSG_DONTWAIT) > 0)		\
@@ -1118,36 +1155,23 @@ do {										\
 	ASSERT_EQ(EAGAIN, errno);						\
 } while (0)
 
-/* It goes after all, or is gone. */
+/* It is gone. */
 #define EMPTY()									\
 	ASSERT_TRUE(net_run(&self->net, 0, "tc qdisc del dev eth0 root"))
 
-static void read_all(int fd)
-{
-	char buf[4096];
-
-	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
-		;
-}
-
 TEST_F_TIMEOUT(remote_options, E05_no_room_at_the_carrier, FT_SLOW_S)
 {
-	int64_t end;
-
 	FILL();
 	EXPECT_EQ(0, ft_poll(self->a, POLLOUT, 0));
 	EMPTY();
-	end = ft_now_ms() + FT_LONG_MS;
-	while (!ft_poll(self->a, POLLOUT, 20) && ft_now_ms() < end)
-		read_all(self->b);
-	EXPECT_LT(0, send(self->a, "x", 1, MSG_DONTWAIT));
+	EXPECT_EQ(POLLOUT, ft_poll(self->a, POLLOUT, FT_LONG_MS) & POLLOUT);
+	EXPECT_EQ(1, send(self->a, "x", 1, MSG_DONTWAIT));
 }
 
 TEST_F_TIMEOUT(remote_options, E10_room_at_the_carrier, FT_SLOW_S)
 {
 	sigset_t set = signals();
 	siginfo_t info = {};
-	int64_t end;
 
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	ASSERT_TRUE(arm(self->a));
@@ -1156,9 +1180,7 @@ TEST_F_TIMEOUT(remote_options, E10_room_at_the_carrier, FT_SLOW_S)
 	/* Nobody polls here: what asks for the signal is that there was no room. */
 	EXPECT_ERR(EAGAIN, send(self->a, "x", 1, MSG_DONTWAIT));
 	EMPTY();
-	end = ft_now_ms() + FT_LONG_MS;
-	while (!next_signal(&info, 20) && ft_now_ms() < end)
-		read_all(self->b);
+	EXPECT_TRUE(next_signal(&info, FT_LONG_MS));
 	EXPECT_EQ(SIGRTMIN, info.si_signo);
 	EXPECT_EQ(POLL_OUT, info.si_code);
 	EXPECT_EQ(self->a, info.si_fd);

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 
 #include "remote_fixture.h"
+#include "tracefs.h"
 
 /* How much is sent each way: FERRY_MIB, or what does not take long. */
 static size_t big(void)
@@ -577,6 +578,29 @@ TEST_F_TIMEOUT(remote_stream, P05_info, FT_SLOW_S)
 	ASSERT_EQ(0, getsockopt(self->b, SOL_FERRY, FERRY_INFO, &info, &len));
 	EXPECT_EQ(1, info.fi_state);
 	EXPECT_EQ(5, info.fi_rqueue);
+}
+
+TEST_F_TIMEOUT(remote_stream, P05_a_connection_is_traced, FT_SLOW_S)
+{
+	struct tracefs trace;
+	uint64_t a, b;
+	char node[64];
+
+	if (!tracefs_start(&trace, "ferry_carrier"))
+		SKIP(return, "no tracefs in this kernel");
+	CONNECT();
+	a = tracefs_cookie(self->a);
+	b = tracefs_cookie(self->b);
+	EXPECT_EQ(1, tracefs_count(&trace, a, " event=connecting err=0 "));
+	EXPECT_EQ(1, tracefs_count(&trace, a, " event=connected err=0 "));
+	EXPECT_EQ(1, tracefs_count(&trace, b, " event=accepted err=0 "));
+	snprintf(node, sizeof(node), " node=%s%s ",
+		 strchr(variant->node, ':') ? "" : "::ffff:", variant->node);
+	EXPECT_EQ(2, tracefs_count(&trace, a, node));
+	ft_close(&self->a);
+	EXPECT_EQ(1, tracefs_count(&trace, a, " event=closed "));
+	EXPECT_EQ(0, tracefs_count(&trace, b, " event=closed "));
+	tracefs_stop(&trace);
 }
 
 FT_HARNESS_MAIN

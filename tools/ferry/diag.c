@@ -40,7 +40,7 @@ static int parse_attr(const struct nlattr *attr, void *data)
 	struct ferry_diag_rqlen queues = {};
 	struct ferry_diag_peer peer = {};
 	struct sock_info *s = data;
-	uint8_t shutdown = 0;
+	uint8_t shutdown = 0, carrier = 0;
 	uint32_t mode = 0;
 
 	switch (mnl_attr_get_type(attr)) {
@@ -67,6 +67,10 @@ static int parse_attr(const struct nlattr *attr, void *data)
 	case FERRY_DIAG_SHUTDOWN:
 		copy(&shutdown, sizeof(shutdown), attr);
 		s->shutdown = shutdown;
+		break;
+	case FERRY_DIAG_CARRIER:
+		copy(&carrier, sizeof(carrier), attr);
+		s->carrier = carrier;
 		break;
 	case FERRY_DIAG_UID:
 		copy(&s->uid, sizeof(s->uid), attr);

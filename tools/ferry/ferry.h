@@ -179,6 +179,7 @@ struct sock_info {
 	bool has_mem;
 	uint32_t mem[SK_MEMINFO_VARS];
 	unsigned int shutdown;	/* 1: receiving, 2: sending */
+	int carrier;		/* enum ferry_carrier */
 	uint32_t uid;
 	int mode;		/* -1: is not bound itself */
 };

@@ -231,6 +231,19 @@ static const char *scope_of(const struct sock_info *s)
 	return s->name.sa.sfy_scope == FERRY_SCOPE_NETWORK ? "network" : "host";
 }
 
+/* What takes messages to other hosts; NULL for nothing. */
+static const char *carrier_of(const struct sock_info *s)
+{
+	switch (s->carrier) {
+	case FERRY_CARRIER_UDP:
+		return "udp";
+	case FERRY_CARRIER_TCP:
+		return "tcp";
+	default:
+		return NULL;
+	}
+}
+
 static char *more_cell(const struct view *v, const struct sock_info *s,
 		       const struct holders *holders)
 {
@@ -249,6 +262,8 @@ static char *more_cell(const struct view *v, const struct sock_info *s,
 	if (v->options) {
 		if (s->name.len)
 			append(&cell, "scope:%s", scope_of(s));
+		if (carrier_of(s))
+			append(&cell, "carrier:%s", carrier_of(s));
 		append(&cell, "drops:%u", drops_of(s));
 	}
 	if (v->memory && s->has_mem)
@@ -392,6 +407,8 @@ static struct json_object *json_sock(const struct view *v, const struct sock_inf
 	json_object_object_add(o, "mode", s->mode >= 0 ? json_object_new_string(mode) : NULL);
 	json_object_object_add(o, "scope",
 			       s->name.len ? json_object_new_string(scope_of(s)) : NULL);
+	json_object_object_add(o, "carrier",
+			       carrier_of(s) ? json_object_new_string(carrier_of(s)) : NULL);
 	json_object_object_add(o, "can_receive", json_object_new_boolean(!(s->shutdown & 1)));
 	json_object_object_add(o, "can_send", json_object_new_boolean(!(s->shutdown & 2)));
 	json_object_object_add(o, "drops", json_object_new_int64(drops_of(s)));

@@ -80,6 +80,7 @@ struct ferry_diag_msg {
  *	before it is accepted, who connected
  * @FERRY_DIAG_MODE: __u32, access mode of the name; absent unless the socket
  *	itself is bound
+ * @FERRY_DIAG_CARRIER: __u8, enum ferry_carrier of <linux/ferry.h>; always there
  * @__FERRY_DIAG_MAX: one more than the last
  */
 enum ferry_diag_attr {
@@ -93,6 +94,7 @@ enum ferry_diag_attr {
 	FERRY_DIAG_SHUTDOWN,
 	FERRY_DIAG_UID,
 	FERRY_DIAG_MODE,
+	FERRY_DIAG_CARRIER,
 
 	__FERRY_DIAG_MAX,
 };
