@@ -112,7 +112,8 @@ enum ferry_carrier {
  * @fi_rmessages: records to be read; 0 on SOCK_STREAM
  * @fi_pad: 0
  * @fi_rtotal: what has been queued for this socket since it was made: bytes on
- *	SOCK_STREAM, else records; 0 with a connection of TCP, which has TCP_INFO
+ *	SOCK_STREAM, else records of this host; 0 with a connection of TCP, which has
+ *	TCP_INFO
  * @fi_wtotal: what it has queued for its peer, counted alike; 0 on SOCK_DGRAM,
  *	where nobody counts, and without a peer
  *
