@@ -619,24 +619,18 @@ static inline int ferry_record_ended(struct sock *sk, struct sock *to)
 	return -ECONNREFUSED;
 }
 
-/*
- * As ferry_record_prepare(), waiting for memory: what a sender holds while it waits
- * for the receiver is charged to it, so others of the socket wait without.
- */
-static struct ferry_buf *ferry_record_obtain(struct sock *sk, struct sock *peer,
-					     struct msghdr *msg, size_t len,
-					     struct ferry_sender *from,
-					     long *timeo)
+/* ferry_record_obtain() when there was no room. */
+static noinline struct ferry_buf *ferry_record_obtain_later(struct sock *sk,
+							    struct sock *peer,
+							    struct msghdr *msg, size_t len,
+							    struct ferry_sender *from,
+							    long *timeo)
 {
+	const struct ferry_wait wait = { .sk = sk, .to = peer, .len = len };
 	struct ferry_buf *first;
+	int err;
 
-	for (;;) {
-		const struct ferry_wait wait = { .sk = sk, .to = peer, .len = len };
-		int err;
-
-		first = ferry_record_prepare(sk, msg, len, from);
-		if (likely(first != ERR_PTR(-EAGAIN)))
-			return first;
+	do {
 		err = ferry_record_ended(sk, peer);
 		/* It was lowered. */
 		if (!err && len > READ_ONCE(sk->sk_sndbuf))
@@ -645,7 +639,27 @@ static struct ferry_buf *ferry_record_obtain(struct sock *sk, struct sock *peer,
 			err = ferry_record_wait_room(&wait, timeo);
 		if (err)
 			return ERR_PTR(err);
-	}
+		first = ferry_record_prepare(sk, msg, len, from);
+	} while (first == ERR_PTR(-EAGAIN));
+	return first;
+}
+
+/*
+ * As ferry_record_prepare(), waiting for memory: what a sender holds while it waits
+ * for the receiver is charged to it, so others of the socket wait without.
+ */
+static __always_inline struct ferry_buf *ferry_record_obtain(struct sock *sk,
+							     struct sock *peer,
+							     struct msghdr *msg,
+							     size_t len,
+							     struct ferry_sender *from,
+							     long *timeo)
+{
+	struct ferry_buf *first = ferry_record_prepare(sk, msg, len, from);
+
+	if (likely(first != ERR_PTR(-EAGAIN)))
+		return first;
+	return ferry_record_obtain_later(sk, peer, msg, len, from, timeo);
 }
 
 /* Queue a record at @to, waiting for room; it is used up unless that fails. */
@@ -971,7 +985,8 @@ struct ferry_view {
 };
 
 /* Take the first record out of the queue, NULL if there is none. */
-static bool ferry_record_unlink(struct ferry_sock *fs, struct ferry_view *view)
+static __always_inline bool ferry_record_unlink(struct ferry_sock *fs,
+						struct ferry_view *view)
 {
 	struct ferry_buf *last;
 
@@ -1257,9 +1272,9 @@ static void ferry_record_consume(struct sock *sk, struct sock *peer,
 }
 
 /* Fill in everything about a record but its bytes. */
-static inline void ferry_record_describe(struct socket *sock,
-					 struct msghdr *msg,
-					 const struct ferry_buf *first)
+static __always_inline void ferry_record_describe(struct socket *sock,
+						  struct msghdr *msg,
+						  const struct ferry_buf *first)
 {
 	if (unlikely(msg->msg_name))
 		msg->msg_namelen = ferry_addr_copy(msg->msg_name, first->from);

@@ -66,17 +66,22 @@ static int ferry_stream_lock_send(struct ferry_sock *fs, long timeo)
 	return ferry_stream_lock(&fs->send_lock, 0);
 }
 
-static void ferry_stream_unlock_send(struct ferry_sock *fs)
+/* Somebody found no room, or not the lock. */
+static noinline void ferry_stream_tell_writer(struct ferry_sock *fs)
 {
-	mutex_unlock(&fs->send_lock);
-	/* The mutex ends with an atomic. */
-	smp_mb__after_atomic();
-	if (likely(!READ_ONCE(fs->nospace)))
-		return;
 	if (likely(!ferry_stream_ended(ferry_sk(fs->peer))))
 		ferry_wake_writer(&fs->sk, fs->peer);
 	else
 		ferry_wake_state(&fs->sk, POLL_OUT);
+}
+
+static __always_inline void ferry_stream_unlock_send(struct ferry_sock *fs)
+{
+	mutex_unlock(&fs->send_lock);
+	/* The mutex ends with an atomic. */
+	smp_mb__after_atomic();
+	if (unlikely(READ_ONCE(fs->nospace)))
+		ferry_stream_tell_writer(fs);
 }
 
 /* The same for a receive: who goes without is told when data is left. */
