@@ -188,6 +188,8 @@ static int ferry_bind(struct socket *sock, struct sockaddr_unsized *uaddr,
 	if (err)
 		ferry_addr_put(addr);
 out:
+	if (!err)
+		ferry_remote_bound(sk);
 	release_sock(sk);
 	ferry_debug(sk, "bind", err);
 	return err;

@@ -28,6 +28,8 @@
 #include "carrier_udp.h"
 #include "compat.h"
 #include "ferry.h"
+#include "name.h"
+#include "node.h"
 #include "packet.h"
 #include "poll.h"
 #include "remote_dgram.h"
@@ -80,15 +82,16 @@ int ferry_udp_addr(const struct sock *sk, const struct in6_addr *node, u16 port,
 	struct sockaddr_in6 *sin6 = (void *)addr;
 	struct sockaddr_in *sin = (void *)addr;
 
-	memset(addr, 0, sizeof(*addr));
 	if (sk->sk_family == AF_INET) {
 		if (!ipv6_addr_v4mapped(node) && !ipv6_addr_any(node))
 			return -ENETUNREACH;
+		memset(sin, 0, sizeof(*sin));
 		sin->sin_family = AF_INET;
 		sin->sin_port = htons(port);
 		sin->sin_addr.s_addr = node->s6_addr32[3];
 		return sizeof(*sin);
 	}
+	memset(sin6, 0, sizeof(*sin6));
 	sin6->sin6_family = AF_INET6;
 	sin6->sin6_port = htons(port);
 	sin6->sin6_addr = *node;
@@ -237,6 +240,39 @@ static void ferry_udp_unhook(struct sock *carrier)
 }
 
 /**
+ * ferry_udp_source() - the node that what a socket sends leaves from
+ * @sk: datagram socket
+ *
+ * Context: process, lock_sock(@sk) held.
+ * Return: the node that it is bound to, or NULL when routing chooses.
+ */
+const struct in6_addr *ferry_udp_source(const struct sock *sk)
+{
+	const struct ferry_addr *own = ferry_own_addr(sk);
+
+	if (!own || own->sa.sfy_scope != FERRY_SCOPE_NETWORK || ferry_node_any(&own->sa))
+		return NULL;
+	return ferry_node(&own->sa);
+}
+
+/*
+ * Tell a carrier where to send from. Not where it receives: it does not, and what the
+ * network says of its messages it is to hear in either family.
+ */
+static void ferry_udp_set_source(struct sock *carrier, const struct in6_addr *node)
+{
+	if (!node)
+		return;
+	if (ipv6_addr_v4mapped(node))
+		inet_sk(carrier)->inet_saddr = node->s6_addr32[3];
+#if IS_ENABLED(CONFIG_IPV6)
+	else if (carrier->sk_family == AF_INET6)
+		inet6_sk(carrier)->saddr = *node;
+#endif
+	sk_dst_reset(carrier);
+}
+
+/**
  * ferry_udp_attach() - give a socket its carrier
  * @sk: datagram socket
  *
@@ -265,6 +301,7 @@ int ferry_udp_attach(struct sock *sk)
 	ferry_set_flag(sk, SOCK_RCU_FREE, true);
 	sock->sk->sk_allocation = GFP_KERNEL_ACCOUNT;
 	udp->sk = sk;
+	ferry_udp_set_source(sock->sk, ferry_udp_source(sk));
 	ferry_udp_hook(sock->sk, udp);
 	ferry_carrier_attach(sk, sock);
 	trace_ferry_carrier(sk, "udp", &in6addr_any, 0);
@@ -328,7 +365,32 @@ void ferry_udp_disconnect(struct sock *sk)
 	__udp_disconnect(carrier, 0);
 	/* It forgets SO_BINDTODEVICE too. */
 	WRITE_ONCE(carrier->sk_bound_dev_if, READ_ONCE(sk->sk_bound_dev_if));
+	ferry_udp_set_source(carrier, ferry_udp_source(sk));
 	release_sock(carrier);
+}
+
+/**
+ * ferry_udp_send() - send to where a carrier is connected
+ * @carrier: the UDP socket, connected
+ * @msg: message without its bytes
+ * @vec: its bytes
+ *
+ * Context: process, may sleep.
+ * Return: bytes sent or an error.
+ */
+int ferry_udp_send(struct sock *carrier, struct msghdr *msg, struct kvec *vec)
+{
+	size_t len = vec->iov_len;
+
+	iov_iter_kvec(&msg->msg_iter, ITER_SOURCE, vec, 1, len);
+	msg->msg_name = NULL;
+	msg->msg_namelen = 0;
+#if IS_ENABLED(CONFIG_IPV6)
+	/* To IPv4 it would give the address once more, and the route would be looked up. */
+	if (carrier->sk_family == AF_INET6 && !ipv6_addr_v4mapped(&carrier->sk_v6_daddr))
+		return carrier->sk_prot->sendmsg(carrier, msg, len);
+#endif
+	return udp_sendmsg(carrier, msg, len);
 }
 
 /**

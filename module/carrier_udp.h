@@ -18,6 +18,8 @@ int ferry_udp_addr(const struct sock *sk, const struct in6_addr *node, u16 port,
 		   struct sockaddr_storage *addr);
 int ferry_udp_connect(struct sock *sk, const struct in6_addr *node, u16 port);
 void ferry_udp_disconnect(struct sock *sk);
+const struct in6_addr *ferry_udp_source(const struct sock *sk);
+int ferry_udp_send(struct sock *carrier, struct msghdr *msg, struct kvec *vec);
 void ferry_udp_drain(struct sock *sk);
 bool ferry_udp_full(struct sock *sk);
 void ferry_udp_nodes(const struct sk_buff *skb, struct in6_addr *src,
@@ -28,6 +30,12 @@ static inline bool ferry_udp_strays(const struct sock *carrier)
 {
 	return !skb_queue_empty_lockless(&carrier->sk_receive_queue) ||
 	       !skb_queue_empty_lockless(&udp_sk(carrier)->reader_queue);
+}
+
+/* ferry_udp_connected() - is it still? Who may destroy sockets may have */
+static inline bool ferry_udp_connected(const struct sock *carrier)
+{
+	return READ_ONCE(carrier->sk_state) == TCP_ESTABLISHED;
 }
 
 #endif /* _FERRY_CARRIER_UDP_H */

@@ -632,10 +632,8 @@ static void ferry_dgram_set_peer(struct sock *sk, struct sock *peer)
 
 	/* Before it forgets whom it stands for: it would take itself for that. */
 	old = ferry_dgram_swap_peer(sk, peer);
-	if (unlikely(rcu_access_pointer(ferry_sk(sk)->remote)) && peer != sk) {
-		ferry_udp_disconnect(sk);
-		ferry_remote_forget(sk);
-	}
+	if (unlikely(rcu_access_pointer(ferry_sk(sk)->remote)) && peer != sk)
+		ferry_remote_disconnect(sk);
 	/* Who waits for room at the old peer may have it at the new one. */
 	ferry_wake_state(sk, POLL_OUT);
 	if (old)

@@ -16,12 +16,14 @@
 #include <linux/ipv6.h>
 #include <linux/jhash.h>
 #include <linux/slab.h>
+#include <linux/srcu.h>
 #include <linux/udp.h>
 #include <net/busy_poll.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/route.h>
 
+#include "buffer.h"
 #include "carrier.h"
 #include "carrier_sockopt.h"
 #include "carrier_udp.h"
@@ -47,15 +49,26 @@
  * struct ferry_remote - the socket of another host that one is connected to
  * @rcu: frees it
  * @kind: where it leads: FERRY_NODE_REMOTE or FERRY_NODE_LINK
+ * @port: the port that the carrier is connected to there
+ * @direct: the carrier is connected to it, and stays so for who is within
+ *	ferry_remote_srcu and sees this. Written under lock_sock()
  * @len: length of the address
  * @sa: its address
  */
 struct ferry_remote {
 	struct rcu_head		rcu;
 	int			kind;
+	u16			port;
+	bool			direct;
 	int			len;
 	struct sockaddr_ferry	sa;
 };
+
+/*
+ * Who hands messages to a carrier without saying where to. It never waits there for
+ * anything but memory.
+ */
+DEFINE_STATIC_SRCU(ferry_remote_srcu);
 
 /* May @sk send to a node of another host, or of a link? */
 static int ferry_remote_reach(const struct sock *sk, const struct in6_addr *node,
@@ -92,15 +105,45 @@ static bool ferry_remote_cmsgs_ok(struct msghdr *msg)
 }
 
 /*
- * Hand a packet to UDP, which does not wait. Where stamps are @numbered the number @key
- * is the socket's, which counts what it sends to this host too.
+ * Is the carrier connected to a node? Then UDP need not be told where to, and keeps the
+ * route. Whose peer another thread may be changing is found out within ferry_remote_srcu.
  */
-static int ferry_remote_pass(struct sock *sk, struct msghdr *msg, void *packet,
-			     size_t len, bool numbered, u32 key)
+static bool ferry_remote_direct(const struct sock *sk, const struct in6_addr *node)
+{
+	const struct ferry_remote *remote;
+	bool direct;
+
+	rcu_read_lock();
+	remote = rcu_dereference(ferry_sk(sk)->remote);
+	/* Pairs with ferry_remote_settled(). */
+	direct = remote && smp_load_acquire(&remote->direct) &&
+		 remote->port == ferry_port(sock_net(sk)) &&
+		 ipv6_addr_equal(ferry_node(&remote->sa), node);
+	rcu_read_unlock();
+	return direct && ferry_udp_connected(ferry_sk(sk)->carrier->sk);
+}
+
+/*
+ * Hand a packet for a node to UDP, which does not wait. Where stamps are @numbered the
+ * number @key is the socket's, which counts what it sends to this host too.
+ */
+static int ferry_remote_pass(struct sock *sk, struct msghdr *msg,
+			     const struct in6_addr *node, void *packet, size_t len,
+			     bool numbered, u32 key)
 {
 	struct socket *carrier = ferry_sk(sk)->carrier;
 	struct kvec vec = { .iov_base = packet, .iov_len = len };
-	int err;
+	int err, idx;
+
+	if (likely(!numbered) && rcu_access_pointer(ferry_sk(sk)->remote)) {
+		idx = srcu_read_lock(&ferry_remote_srcu);
+		if (likely(ferry_remote_direct(sk, node))) {
+			err = ferry_udp_send(carrier->sk, msg, &vec);
+			srcu_read_unlock(&ferry_remote_srcu, idx);
+			return err < 0 ? err : 0;
+		}
+		srcu_read_unlock(&ferry_remote_srcu, idx);
+	}
 
 	if (unlikely(numbered)) {
 		lock_sock(sk);
@@ -149,26 +192,23 @@ static int ferry_remote_await(struct sock *sk, long *timeo)
 	return left ? 0 : -EAGAIN;
 }
 
-/*
- * Send a datagram to an address, that of the connected peer too: which one the carrier
- * is connected to another thread may be changing.
- */
+/* Send a datagram to an address, that of the connected peer too. */
 static int ferry_remote_xmit(struct sock *sk, struct msghdr *msg, size_t len,
 			     const struct ferry_sender *from,
 			     const struct sockaddr_ferry *sa, int sa_len)
 {
 	const struct ferry_addr *own = ferry_own_addr(sk);
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr __uninitialized;
 	struct msghdr out = {};
 	struct sock *carrier;
-	char small[FERRY_PACKET_HDR_MAX + FERRY_REMOTE_SMALL];
+	char small[FERRY_PACKET_HDR_MAX + FERRY_REMOTE_SMALL] __uninitialized;
 	char *packet = small;
 	bool numbered;
 	u8 src_len = 0;
 	u32 key = 0;
-	size_t hdr;
+	int err, addr_len;
+	size_t hdr, n;
 	long timeo;
-	int err;
 
 	if (unlikely(READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN))
 		return -EPIPE;
@@ -187,11 +227,10 @@ static int ferry_remote_xmit(struct sock *sk, struct msghdr *msg, size_t len,
 	carrier = ferry_sk(sk)->carrier->sk;
 	if (unlikely(ferry_udp_strays(carrier)))
 		ferry_udp_drain(sk);
-	err = ferry_udp_addr(carrier, ferry_node(sa), ferry_port(sock_net(sk)), &addr);
-	if (err < 0)
-		return err;
-	out.msg_name = &addr;
-	out.msg_namelen = err;
+	addr_len = ferry_udp_addr(carrier, ferry_node(sa), ferry_port(sock_net(sk)),
+				  &addr);
+	if (addr_len < 0)
+		return addr_len;
 	if (unlikely((sock_flag(sk, SOCK_LOCALROUTE) || msg->msg_flags & MSG_DONTROUTE) &&
 		     ferry_node_beyond(carrier, ferry_node(sa))))
 		return -ENETUNREACH;
@@ -206,9 +245,12 @@ static int ferry_remote_xmit(struct sock *sk, struct msghdr *msg, size_t len,
 		src_len = own->len - FERRY_ADDR_HDR;
 	hdr = ferry_packet_build(packet, own ? own->sa.sfy_name : NULL, src_len,
 				 sa->sfy_name, sa_len - FERRY_ADDR_HDR);
-	err = -EFAULT;
-	if (!copy_from_iter_full(packet + hdr, len, &msg->msg_iter))
+	n = ferry_copy_from(packet + hdr, len, &msg->msg_iter);
+	if (unlikely(n != len)) {
+		iov_iter_revert(&msg->msg_iter, n);
+		err = -EFAULT;
 		goto out;
+	}
 	if (msg->msg_ubuf)
 		uarg_to_msgzc(msg->msg_ubuf)->zerocopy = 0;
 
@@ -221,7 +263,10 @@ static int ferry_remote_xmit(struct sock *sk, struct msghdr *msg, size_t len,
 	out.msg_control = msg->msg_control;
 	out.msg_controllen = msg->msg_controllen;
 	for (;;) {
-		err = ferry_remote_pass(sk, &out, packet, hdr + len, numbered, key);
+		out.msg_name = &addr;
+		out.msg_namelen = addr_len;
+		err = ferry_remote_pass(sk, &out, ferry_node(sa), packet, hdr + len,
+					numbered, key);
 		if (likely(err != -EAGAIN))
 			break;
 		err = ferry_remote_await(sk, &timeo);
@@ -308,7 +353,7 @@ int ferry_remote_peer(const struct sock *sk, struct sockaddr_ferry *sa)
 int ferry_remote_send(struct sock *sk, struct msghdr *msg, size_t len,
 		      const struct ferry_sender *from)
 {
-	struct sockaddr_ferry sa;
+	struct sockaddr_ferry sa __uninitialized;
 	int err, kind, sa_len;
 
 	sa_len = ferry_remote_whom(sk, &sa, &kind);
@@ -323,6 +368,21 @@ int ferry_remote_send(struct sock *sk, struct msghdr *msg, size_t len,
 	err = ferry_remote_xmit(sk, msg, len, from, &sa, sa_len);
 	/* Not for the reason that the caller would take it for. */
 	return err == -ENOTCONN ? -EPERM : err;
+}
+
+/* The carrier is going to be no longer connected to @remote: nobody counts on it. */
+static void ferry_remote_unsettle(struct ferry_remote *remote)
+{
+	WRITE_ONCE(remote->direct, false);
+	synchronize_srcu_expedited(&ferry_remote_srcu);
+}
+
+/* It is connected to @remote again; to those of a link each message tells where to. */
+static void ferry_remote_settled(struct ferry_remote *remote, u16 port)
+{
+	remote->port = port;
+	/* Pairs with ferry_remote_direct(). */
+	smp_store_release(&remote->direct, remote->kind == FERRY_NODE_REMOTE);
 }
 
 /**
@@ -358,16 +418,19 @@ int ferry_remote_connect(struct sock *sk, const struct sockaddr_ferry *sa, int l
 	memcpy(&remote->sa, sa, len);
 	ferry_carrier_refresh(sk);
 	/* UDP keeps its own address of a connect, which is of one of the two families. */
-	if (old)
+	if (old) {
+		ferry_remote_unsettle(old);
 		ferry_udp_disconnect(sk);
+	}
 	err = ferry_udp_connect(sk, ferry_node(sa), port);
 	if (err) {
 		/* It went there before. */
-		if (old)
-			ferry_udp_connect(sk, ferry_node(&old->sa), port);
+		if (old && !ferry_udp_connect(sk, ferry_node(&old->sa), port))
+			ferry_remote_settled(old, port);
 		kfree(remote);
 		return err;
 	}
+	ferry_remote_settled(remote, port);
 	rcu_assign_pointer(ferry_sk(sk)->remote, remote);
 	if (old)
 		kfree_rcu(old, rcu);
@@ -387,6 +450,46 @@ void ferry_remote_forget(struct sock *sk)
 
 	remote = rcu_replace_pointer(fs->remote, NULL, true);
 	kfree_rcu(remote, rcu);
+}
+
+/**
+ * ferry_remote_disconnect() - the same, and its carrier leads nowhere
+ * @sk: datagram socket with a peer on another host
+ *
+ * Context: process, may sleep; lock_sock(@sk) held.
+ */
+void ferry_remote_disconnect(struct sock *sk)
+{
+	sock_owned_by_me(sk);
+
+	ferry_remote_unsettle(rcu_dereference_protected(ferry_sk(sk)->remote, true));
+	ferry_udp_disconnect(sk);
+	ferry_remote_forget(sk);
+}
+
+/**
+ * ferry_remote_bound() - what a socket sends leaves from the node it is now bound to
+ * @sk: socket
+ *
+ * Context: process, may sleep; lock_sock(@sk) held.
+ */
+void ferry_remote_bound(struct sock *sk)
+{
+	u16 port = ferry_port(sock_net(sk));
+	struct ferry_remote *remote;
+
+	sock_owned_by_me(sk);
+
+	if (likely(ferry_connects(sk) || !ferry_carried(sk)) || !ferry_udp_source(sk))
+		return;
+	remote = rcu_dereference_protected(ferry_sk(sk)->remote, true);
+	if (remote)
+		ferry_remote_unsettle(remote);
+	/* It may have got a source of UDP's choice. */
+	ferry_udp_disconnect(sk);
+	/* If that fails sending tells why. */
+	if (remote && !ferry_udp_connect(sk, ferry_node(&remote->sa), port))
+		ferry_remote_settled(remote, port);
 }
 
 /**
@@ -652,6 +755,21 @@ static struct sk_buff *ferry_remote_shown(struct sock *sk, int *off)
 	return shown;
 }
 
+/* As skb_copy_datagram_msg(), which looks for the fragments of each one first. */
+static int ferry_remote_copy(const struct sk_buff *skb, int off, struct msghdr *msg,
+			     size_t len)
+{
+	size_t n;
+
+	if (unlikely(off + len > skb_headlen(skb)))
+		return skb_copy_datagram_msg(skb, off, msg, len);
+	n = ferry_copy_to(skb->data + off, len, &msg->msg_iter);
+	if (likely(n == len))
+		return 0;
+	iov_iter_revert(&msg->msg_iter, n);
+	return -EFAULT;
+}
+
 /**
  * ferry_remote_recvmsg() - receive a record that came from another host
  * @sock: DGRAM or SEQPACKET socket
@@ -678,7 +796,7 @@ int ferry_remote_recvmsg(struct socket *sock, struct msghdr *msg, size_t size,
 
 	left = skb->len - off;
 	n = min(size, left);
-	err = skb_copy_datagram_msg(skb, off, msg, n);
+	err = ferry_remote_copy(skb, off, msg, n);
 	if (unlikely(err)) {
 		if (peek) {
 			consume_skb(skb);

@@ -17,6 +17,8 @@ int ferry_remote_send(struct sock *sk, struct msghdr *msg, size_t len,
 int ferry_remote_connect(struct sock *sk, const struct sockaddr_ferry *sa, int len,
 			 int kind);
 void ferry_remote_forget(struct sock *sk);
+void ferry_remote_disconnect(struct sock *sk);
+void ferry_remote_bound(struct sock *sk);
 int ferry_remote_peer(const struct sock *sk, struct sockaddr_ferry *sa);
 bool ferry_remote_takes(const struct sock *to, const struct ferry_arrival *at);
 void ferry_remote_rcv(struct net *net, struct sk_buff *skb);

@@ -535,6 +535,90 @@ TEST_F(remote_dgram, F02_another_peer_of_the_other_family)
 	EXPECT_EQ(ECONNREFUSED, ft_getint(self->tx, SO_ERROR));
 }
 
+/* Host 1 has two addresses; by the second one it is known to the client. */
+static bool second_node(const struct net *net, int family, struct ft_addr *second)
+{
+	bool v4 = family == AF_INET;
+
+	net_addr(second, v4 ? "10.18.0.77" : "fd18::77", "second");
+	return net_run(net, 1, "ip addr add %s dev eth0%s",
+		       v4 ? "10.18.0.77/24" : "fd18::77/64",
+		       /* Not what routing would choose. */
+		       v4 ? "" : " nodad preferred_lft 0");
+}
+
+TEST_F(remote_dgram, F03_what_is_sent_leaves_from_the_node)
+{
+	struct ft_addr second, from = { .len = sizeof(from.ss) };
+	char buf[16];
+	int fd;
+
+	ASSERT_TRUE(second_node(&self->net, variant->family, &second));
+	fd = net_socket(&self->net, 1, AF_FERRY, SOCK_DGRAM);
+	ASSERT_EQ(0, bind(fd, &second.sa, second.len));
+	ASSERT_EQ(0, connect(self->tx, &second.sa, second.len));
+	ASSERT_EQ(3, send(self->tx, "ask", 3, 0));
+	EXPECT_TRUE(hears(fd, "ask"));
+	/* By address, and connected. */
+	ASSERT_EQ(6, say(fd, &self->client, "answer"));
+	EXPECT_TRUE(hears(self->tx, "answer"));
+	ASSERT_EQ(0, connect(fd, &self->client.sa, self->client.len));
+	ASSERT_EQ(4, send(fd, "more", 4, 0));
+	ASSERT_EQ(POLLIN, ft_poll(self->tx, POLLIN, FT_LONG_MS));
+	EXPECT_EQ(4, recvfrom(self->tx, buf, sizeof(buf), 0, &from.sa, &from.len));
+	EXPECT_TRUE(same(&from, &second));
+	/* With no peer any more it still does. */
+	ASSERT_EQ(0, connect(fd, &(struct sockaddr){ .sa_family = AF_UNSPEC },
+			     sizeof(struct sockaddr)));
+	ASSERT_EQ(4, say(fd, &self->client, "last"));
+	EXPECT_TRUE(hears(self->tx, "last"));
+	ft_close(&fd);
+}
+
+/* One that has sent, or is connected, before it is bound. */
+TEST_F(remote_dgram, F03_the_node_may_come_later)
+{
+	struct ft_addr second, other;
+	int fd, i;
+
+	ASSERT_TRUE(second_node(&self->net, variant->family, &second));
+	ASSERT_EQ(0, connect(self->tx, &second.sa, second.len));
+	net_addr(&other, variant->node[0], "other");
+	for (i = 0; i < 2; i++) {
+		fd = net_socket(&self->net, 1, AF_FERRY, SOCK_DGRAM);
+		ASSERT_EQ(1, say(fd, &other, "x"));
+		if (i)
+			ASSERT_EQ(0, connect(fd, &self->client.sa, self->client.len));
+		ASSERT_EQ(0, bind(fd, &second.sa, second.len));
+		ASSERT_EQ(6, i ? send(fd, "answer", 6, 0) :
+				 say(fd, &self->client, "answer"));
+		EXPECT_TRUE(hears(self->tx, "answer"));
+		ft_close(&fd);
+	}
+}
+
+/* Of the other family no node is the socket's: routing chooses. */
+TEST_F(remote_dgram, F03_to_the_other_family_routing_chooses)
+{
+	bool v4 = variant->family == AF_INET;
+	struct ft_addr other, second;
+	int fd;
+
+	ASSERT_TRUE(second_node(&self->net, variant->family, &second));
+	net_addr(&other, v4 ? "fd18::1" : "10.18.0.1", "client");
+	fd = net_socket(&self->net, 1, AF_FERRY, SOCK_DGRAM);
+	ASSERT_EQ(0, bind(fd, &second.sa, second.len));
+	EXPECT_EQ(2, say(fd, &other, "to"));
+	EXPECT_TRUE(hears(self->tx, "to"));
+	ASSERT_EQ(0, connect(fd, &other.sa, other.len));
+	EXPECT_EQ(5, send(fd, "again", 5, 0));
+	EXPECT_TRUE(hears(self->tx, "again"));
+	ASSERT_EQ(0, connect(fd, &self->client.sa, self->client.len));
+	EXPECT_EQ(4, send(fd, "back", 4, 0));
+	EXPECT_TRUE(hears(self->tx, "back"));
+	ft_close(&fd);
+}
+
 TEST_F(remote_dgram, O08_a_device_is_the_only_one)
 {
 	static const char dev[] = "eth1";
