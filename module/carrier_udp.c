@@ -272,6 +272,18 @@ static void ferry_udp_set_source(struct sock *carrier, const struct in6_addr *no
 	sk_dst_reset(carrier);
 }
 
+/* ferry_udp_leave_from() - @sk is bound now; its lock_sock() held, and a carrier there */
+void ferry_udp_leave_from(struct sock *sk)
+{
+	struct sock *carrier = ferry_sk(sk)->carrier->sk;
+
+	sock_owned_by_me(sk);
+
+	lock_sock(carrier);
+	ferry_udp_set_source(carrier, ferry_udp_source(sk));
+	release_sock(carrier);
+}
+
 /**
  * ferry_udp_attach() - give a socket its carrier
  * @sk: datagram socket

@@ -19,6 +19,7 @@ int ferry_udp_addr(const struct sock *sk, const struct in6_addr *node, u16 port,
 int ferry_udp_connect(struct sock *sk, const struct in6_addr *node, u16 port);
 void ferry_udp_disconnect(struct sock *sk);
 const struct in6_addr *ferry_udp_source(const struct sock *sk);
+void ferry_udp_leave_from(struct sock *sk);
 int ferry_udp_send(struct sock *carrier, struct msghdr *msg, struct kvec *vec);
 void ferry_udp_drain(struct sock *sk);
 bool ferry_udp_full(struct sock *sk);

@@ -483,12 +483,15 @@ void ferry_remote_bound(struct sock *sk)
 	if (likely(ferry_connects(sk) || !ferry_carried(sk)) || !ferry_udp_source(sk))
 		return;
 	remote = rcu_dereference_protected(ferry_sk(sk)->remote, true);
-	if (remote)
-		ferry_remote_unsettle(remote);
-	/* It may have got a source of UDP's choice. */
+	if (!remote) {
+		ferry_udp_leave_from(sk);
+		return;
+	}
+	/* It has a source of UDP's choice. */
+	ferry_remote_unsettle(remote);
 	ferry_udp_disconnect(sk);
 	/* If that fails sending tells why. */
-	if (remote && !ferry_udp_connect(sk, ferry_node(&remote->sa), port))
+	if (!ferry_udp_connect(sk, ferry_node(&remote->sa), port))
 		ferry_remote_settled(remote, port);
 }
 
