@@ -25,6 +25,28 @@ static bool in_the_way(const struct model_past *past, int n, int which)
 	return false;
 }
 
+/*
+ * Who reads a stream looks how much there is, copies, and takes it out: what is sent
+ * meanwhile may be left to the next read, as if no more had been asked for.
+ */
+static bool overtaken(const struct model *model, const struct model_past *past, int n,
+		      int which)
+{
+	const struct model_past *self = &past[which], *other;
+	int i;
+
+	if (model->kind->kind.type != SOCK_STREAM || self->call.what != MODEL_RECV ||
+	    self->answer.ret <= 0 || self->answer.ret >= self->call.len)
+		return false;
+	for (i = 0; i < n; i++) {
+		other = &past[i];
+		if (other->call.what == MODEL_SEND && other->call.end != self->call.end &&
+		    other->begin < self->end && self->begin < other->end)
+			return true;
+	}
+	return false;
+}
+
 static bool explain(const struct model *model, const struct model_past *past, int n,
 		    unsigned int done, const struct model_view *view)
 {
@@ -50,6 +72,15 @@ static bool explain(const struct model *model, const struct model_past *past, in
 		if (model_call(&next, &past[i].call, &past[i].answer) &&
 		    explain(&next, past, n, done | 1U << i, view))
 			return true;
+		if (overtaken(model, past, n, i)) {
+			struct model_call less = past[i].call;
+
+			less.len = past[i].answer.ret;
+			next = *model;
+			if (model_call(&next, &less, &past[i].answer) &&
+			    explain(&next, past, n, done | 1U << i, view))
+				return true;
+		}
 		if (in_the_way(past, n, i) &&
 		    explain(model, past, n, done | 1U << i, view))
 			return true;
