@@ -204,6 +204,8 @@ static void ferry_tcp_urgent(struct ferry_tcp *tcp)
 {
 	const struct tcp_sock *tp = tcp_sk(tcp->sock->sk);
 
+	sock_owned_by_me(tcp->sock->sk);
+
 	if (likely(!tp->urg_data) || tp->urg_seq == tcp->urg_seq)
 		return;
 	tcp->urg_seq = tp->urg_seq;

@@ -250,6 +250,8 @@ const struct in6_addr *ferry_udp_source(const struct sock *sk)
 {
 	const struct ferry_addr *own = ferry_own_addr(sk);
 
+	sock_owned_by_me(sk);
+
 	if (!own || own->sa.sfy_scope != FERRY_SCOPE_NETWORK || ferry_node_any(&own->sa))
 		return NULL;
 	return ferry_node(&own->sa);

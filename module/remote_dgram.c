@@ -113,6 +113,9 @@ static bool ferry_remote_direct(const struct sock *sk, const struct in6_addr *no
 	const struct ferry_remote *remote;
 	bool direct;
 
+	RCU_LOCKDEP_WARN(!srcu_read_lock_held(&ferry_remote_srcu),
+			 "the carrier may be led elsewhere");
+
 	rcu_read_lock();
 	remote = rcu_dereference(ferry_sk(sk)->remote);
 	/* Pairs with ferry_remote_settled(). */
@@ -462,7 +465,8 @@ void ferry_remote_disconnect(struct sock *sk)
 {
 	sock_owned_by_me(sk);
 
-	ferry_remote_unsettle(rcu_dereference_protected(ferry_sk(sk)->remote, true));
+	ferry_remote_unsettle(rcu_dereference_protected(ferry_sk(sk)->remote,
+							lockdep_sock_is_held(sk)));
 	ferry_udp_disconnect(sk);
 	ferry_remote_forget(sk);
 }
@@ -482,7 +486,8 @@ void ferry_remote_bound(struct sock *sk)
 
 	if (likely(ferry_connects(sk) || !ferry_carried(sk)) || !ferry_udp_source(sk))
 		return;
-	remote = rcu_dereference_protected(ferry_sk(sk)->remote, true);
+	remote = rcu_dereference_protected(ferry_sk(sk)->remote,
+					   lockdep_sock_is_held(sk));
 	if (!remote) {
 		ferry_udp_leave_from(sk);
 		return;

@@ -53,7 +53,7 @@ X06_unknown_commands_and_options()
 	one_line "ferry bench: no peer or cell begins with 'nix'*"
 	try 2 "$ferry" bench --repeat 0
 	one_line "ferry bench: --repeat is 1 to *, not '0'"
-	try 3 "$ferry" bench --from /nix
+	try 1 "$ferry" bench --from /nix
 	one_line "ferry bench: /nix holds no results"
 }
 

@@ -191,6 +191,22 @@ F02_a_name_of_another_type()
 	ends "$pid" 0
 }
 
+tests+=(P05_ss_shows_the_carrier)
+P05_ss_shows_the_carrier()
+{
+	# What goes to that node meets nobody; to have a carrier it is enough to be connected.
+	# shellcheck disable=SC2016 # for the other shell
+	try 0 unshare --net bash -c 'ip link set lo up && ip route add 10.99.0.0/24 dev lo &&
+		echo 1818 > /proc/sys/net/ferry/port || exit
+		mkfifo "$1" && exec 3<> "$1"
+		"$0" connect -t dgram ferry://10.99.0.1/x < "$1" & pid=$!
+		end=$((SECONDS + 30))
+		until "$0" ss -Ho | grep -q "carrier:udp"; do ((SECONDS < end)) || exit; done
+		"$0" ss --json | grep -E "carrier|peer_name"
+		kill "$pid"' "$ferry" "$work/fifo"
+	[[ $out == *'"peer_name":"ferry://10.99.0.1/x"'*'"carrier":"udp"'* ]] || note "said: $out"
+}
+
 # ---- ferry doctor ----
 
 tests+=(P05_doctor)

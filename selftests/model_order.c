@@ -27,12 +27,15 @@ static bool in_the_way(const struct model_past *past, int n, int which)
 
 /*
  * Who reads a stream looks how much there is, copies, and takes it out: what is sent
- * meanwhile may be left to the next read, as if no more had been asked for.
+ * meanwhile may be left to the next read, and no more than that, as if no more had
+ * been asked for.
  */
 static bool overtaken(const struct model *model, const struct model_past *past, int n,
-		      int which)
+		      unsigned int done, int which)
 {
 	const struct model_past *self = &past[which], *other;
+	const struct model_queue *queue = &model->queue[self->call.end];
+	unsigned int sent = 0, from = queue->read;
 	int i;
 
 	if (model->kind->kind.type != SOCK_STREAM || self->call.what != MODEL_RECV ||
@@ -40,11 +43,16 @@ static bool overtaken(const struct model *model, const struct model_past *past, 
 		return false;
 	for (i = 0; i < n; i++) {
 		other = &past[i];
-		if (other->call.what == MODEL_SEND && other->call.end != self->call.end &&
+		if (done & 1U << i && other->answer.ret > 0 &&
+		    other->call.what == MODEL_SEND && other->call.end != self->call.end &&
 		    other->begin < self->end && self->begin < other->end)
-			return true;
+			sent += other->answer.ret;
 	}
-	return false;
+	if (self->call.flags & MSG_PEEK && model->end[self->call.end].peek_off > 0)
+		from += model->end[self->call.end].peek_off;
+	/* Urgent bytes may be left out besides. */
+	return sent && (queue->urgent != MODEL_NO_URGENT ||
+			queue->written - from - self->answer.ret <= sent);
 }
 
 static bool explain(const struct model *model, const struct model_past *past, int n,
@@ -72,7 +80,7 @@ static bool explain(const struct model *model, const struct model_past *past, in
 		if (model_call(&next, &past[i].call, &past[i].answer) &&
 		    explain(&next, past, n, done | 1U << i, view))
 			return true;
-		if (overtaken(model, past, n, i)) {
+		if (overtaken(model, past, n, done, i)) {
 			struct model_call less = past[i].call;
 
 			less.len = past[i].answer.ret;

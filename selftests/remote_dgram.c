@@ -4,6 +4,7 @@
  */
 #include "ferry_test.h"
 #include "network.h"
+#include "signals.h"
 #include "tracefs.h"
 #include "kselftest_harness.h"
 
@@ -838,6 +839,100 @@ TEST_F(remote_dgram, P05_who_is_refused_is_traced)
 	EXPECT_EQ(1, tracefs_lines(&trace, " reason=udp_nobody ", node));
 	EXPECT_TRUE(tracefs_recorded(&trace, "udp_nobody"));
 	tracefs_stop(&trace);
+}
+
+/*
+ * What tx sends stays at its host, and there is no room for more of it. Not the first
+ * message, before which the hosts look for each other.
+ */
+#define FILL()									\
+do {										\
+	char _bytes[1000] = "";							\
+										\
+	ASSERT_EQ(0, connect(self->tx, &self->server.sa, self->server.len));	\
+	ASSERT_EQ(1, send(self->tx, "1", 1, 0));				\
+	ASSERT_EQ(1, recv(self->rx, _bytes, 1, 0));				\
+	/* netem would not count what it keeps as the sender's. */		\
+	if (!net_run(&self->net, 0,						\
+		     "tc qdisc add dev eth0 root tbf rate 100bit burst 1600 limit 1mb"))	\
+		SKIP(return, "no tbf here");					\
+	ASSERT_EQ(0, ft_setint(self->tx, SO_SNDBUF, 4096));			\
+	while (send(self->tx, _bytes, sizeof(_bytes), MSG_DONTWAIT) > 0)		\
+		;								\
+	ASSERT_EQ(EAGAIN, errno);						\
+} while (0)
+
+/* It is gone. */
+#define EMPTY()									\
+	ASSERT_TRUE(net_run(&self->net, 0, "tc qdisc del dev eth0 root"))
+
+TEST_F_TIMEOUT(remote_dgram, E05_no_room_at_the_carrier, FT_SLOW_S)
+{
+	FILL();
+	EXPECT_EQ(0, ft_poll(self->tx, POLLOUT, 0));
+	EMPTY();
+	EXPECT_EQ(POLLOUT, ft_poll(self->tx, POLLOUT, FT_LONG_MS) & POLLOUT);
+	EXPECT_EQ(1, send(self->tx, "x", 1, MSG_DONTWAIT));
+}
+
+TEST_F_TIMEOUT(remote_dgram, E10_room_at_the_carrier, FT_SLOW_S)
+{
+	sigset_t set = signals();
+	siginfo_t info = {};
+
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	ASSERT_TRUE(arm(self->tx));
+	FILL();
+	forget_signals();
+	/* Nobody polls here: what asks for the signal is that there was no room. */
+	EXPECT_ERR(EAGAIN, send(self->tx, "x", 1, MSG_DONTWAIT));
+	EMPTY();
+	EXPECT_TRUE(next_signal(&info, FT_LONG_MS));
+	EXPECT_EQ(SIGRTMIN, info.si_signo);
+	EXPECT_EQ(POLL_OUT, info.si_code);
+	EXPECT_EQ(self->tx, info.si_fd);
+}
+
+TEST_F_TIMEOUT(remote_dgram, F16_shutdown_ends_a_blocked_send, FT_SLOW_S)
+{
+	char bytes[1000] = "";
+	struct ft_call call = {
+		.fn = ft_do_send, .fd = self->tx, .buf = bytes, .len = sizeof(bytes),
+		.flags = MSG_NOSIGNAL,
+	};
+
+	FILL();
+	ASSERT_EQ(0, ft_start(&call));
+	ASSERT_TRUE(ft_blocked(&call));
+	EXPECT_EQ(0, shutdown(self->tx, SHUT_WR));
+	ft_join(&call);
+	EXPECT_EQ(-1, call.ret);
+	EXPECT_EQ(EPIPE, call.err);
+	EMPTY();
+}
+
+/* Numbered stamps are given out in order, and nobody else waits for who has no room. */
+TEST_F_TIMEOUT(remote_dgram, O33_a_blocked_send_with_stamps, FT_SLOW_S)
+{
+	char bytes[1000] = "";
+	struct ft_call call = {
+		.fn = ft_do_send, .fd = self->tx, .buf = bytes, .len = sizeof(bytes),
+		.flags = MSG_NOSIGNAL,
+	};
+
+	ASSERT_EQ(0, ft_setint(self->tx, SO_TIMESTAMPING,
+			       SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE |
+			       SOF_TIMESTAMPING_OPT_ID));
+	FILL();
+	ASSERT_EQ(0, ft_settimeo(self->tx, SO_SNDTIMEO, FT_LONG_MS));
+	ASSERT_EQ(0, ft_start(&call));
+	ASSERT_TRUE(ft_blocked(&call));
+	/* An option is set meanwhile, which needs the socket's lock. */
+	EXPECT_EQ(0, ft_setint(self->tx, SO_PRIORITY, 1));
+	EXPECT_EQ(0, shutdown(self->tx, SHUT_WR));
+	ft_join(&call);
+	EXPECT_EQ(EPIPE, call.err);
+	EMPTY();
 }
 
 /* Sockets outlive the descriptors of their namespace, with messages underway. */

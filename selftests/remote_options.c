@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What options of the network do to streams and datagrams between hosts, and what a
- * stream's calls do there. F07, F08, F16, E05, E07, E10, I05, I06, O02, O08, O14,
+ * stream's calls do there. F07, F08, E07, E10, I05, I06, O02, O08, O14,
  * O16-O20, O23, O24, O26, O28, O30, O33, O36, O37, O38, O40, O41, O43, O44, O46, P02, P03.
  */
 #include "ferry_test.h"
@@ -1136,114 +1136,17 @@ TEST_F(remote_options, P05_what_carries_it_is_shown)
 			    stream ? "t" : "u", NET_PORT));
 }
 
-/*
- * What a sends stays at its host, and there is no room for more of it. Not the first
- * message, before which the hosts look for each other.
- */
-#define FILL()									\
-do {										\
-	char _bytes[1000] = "";							\
-										\
-	if (variant->type == SOCK_STREAM)					\
-		SKIP(return, "what waits at TCP becomes less by itself");	\
-	ASSERT_EQ(1, send(self->a, "1", 1, 0));					\
-	ASSERT_EQ(1, recv(self->b, _bytes, 1, 0));				\
-	NETEM(&self->net, 0, "delay 100s");					\
-	ASSERT_EQ(0, ft_setint(self->a, SO_SNDBUF, 4096));			\
-	while (send(self->a, _bytes, sizeof(_bytes), MSG_DONTWAIT) > 0)		\
-		;								\
-	ASSERT_EQ(EAGAIN, errno);						\
-} while (0)
-
-/* It is gone. */
-#define EMPTY()									\
-	ASSERT_TRUE(net_run(&self->net, 0, "tc qdisc del dev eth0 root"))
-
-TEST_F_TIMEOUT(remote_options, E05_no_room_at_the_carrier, FT_SLOW_S)
-{
-	FILL();
-	EXPECT_EQ(0, ft_poll(self->a, POLLOUT, 0));
-	EMPTY();
-	EXPECT_EQ(POLLOUT, ft_poll(self->a, POLLOUT, FT_LONG_MS) & POLLOUT);
-	EXPECT_EQ(1, send(self->a, "x", 1, MSG_DONTWAIT));
-}
-
-TEST_F_TIMEOUT(remote_options, E10_room_at_the_carrier, FT_SLOW_S)
-{
-	sigset_t set = signals();
-	siginfo_t info = {};
-
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	ASSERT_TRUE(arm(self->a));
-	FILL();
-	forget_signals();
-	/* Nobody polls here: what asks for the signal is that there was no room. */
-	EXPECT_ERR(EAGAIN, send(self->a, "x", 1, MSG_DONTWAIT));
-	EMPTY();
-	EXPECT_TRUE(next_signal(&info, FT_LONG_MS));
-	EXPECT_EQ(SIGRTMIN, info.si_signo);
-	EXPECT_EQ(POLL_OUT, info.si_code);
-	EXPECT_EQ(self->a, info.si_fd);
-}
-
-TEST_F_TIMEOUT(remote_options, F16_shutdown_ends_a_blocked_send, FT_SLOW_S)
-{
-	char bytes[1000] = "";
-	struct ft_call call = {
-		.fn = ft_do_send, .fd = self->a, .buf = bytes, .len = sizeof(bytes),
-		.flags = MSG_NOSIGNAL,
-	};
-
-	FILL();
-	ASSERT_EQ(0, ft_start(&call));
-	ASSERT_TRUE(ft_blocked(&call));
-	EXPECT_EQ(0, shutdown(self->a, SHUT_WR));
-	ft_join(&call);
-	EXPECT_EQ(-1, call.ret);
-	EXPECT_EQ(EPIPE, call.err);
-	EMPTY();
-}
-
-/* Numbered stamps are given out in order, and nobody else waits for who has no room. */
-TEST_F_TIMEOUT(remote_options, O33_a_blocked_send_with_stamps, FT_SLOW_S)
-{
-	char bytes[1000] = "";
-	struct ft_call call = {
-		.fn = ft_do_send, .fd = self->a, .buf = bytes, .len = sizeof(bytes),
-		.flags = MSG_NOSIGNAL,
-	};
-
-	ASSERT_EQ(0, ft_setint(self->a, SO_TIMESTAMPING,
-			       SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE |
-			       SOF_TIMESTAMPING_OPT_ID));
-	FILL();
-	ASSERT_EQ(0, ft_settimeo(self->a, SO_SNDTIMEO, FT_LONG_MS));
-	ASSERT_EQ(0, ft_start(&call));
-	ASSERT_TRUE(ft_blocked(&call));
-	/* An option is set meanwhile, which needs the socket's lock. */
-	EXPECT_EQ(0, ft_setint(self->a, SO_PRIORITY, 1));
-	EXPECT_EQ(0, shutdown(self->a, SHUT_WR));
-	ft_join(&call);
-	EXPECT_EQ(EPIPE, call.err);
-	EMPTY();
-}
-
 /* With F_SETSIG there is an event beside SIGURG. */
 TEST_F(remote_calls, E10_urgent_byte)
 {
 	sigset_t set = signals();
-	siginfo_t info;
 	int n;
 
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	ASSERT_TRUE(arm(self->b));
 	for (n = 0; n < 2; n++) {
 		ASSERT_EQ(1, send(self->a, "!", 1, MSG_OOB));
-		do {
-			ASSERT_TRUE(next_signal(&info, FT_LONG_MS));
-		} while (info.si_signo != SIGRTMIN || info.si_code != POLL_PRI);
-		EXPECT_EQ(POLLPRI, info.si_band & POLLPRI);
-		EXPECT_EQ(self->b, info.si_fd);
+		EXPECT_TRUE(expect_urgent(self->b));
 	}
 }
 

@@ -600,6 +600,12 @@ TEST_F_TIMEOUT(remote_stream, P05_a_connection_is_traced, FT_SLOW_S)
 	ft_close(&self->a);
 	EXPECT_EQ(1, tracefs_count(&trace, a, " event=closed "));
 	EXPECT_EQ(0, tracefs_count(&trace, b, " event=closed "));
+	/* And why there is none. */
+	ft_close(&self->listener);
+	self->a = net_socket(&self->net, 0, AF_FERRY, SOCK_STREAM);
+	EXPECT_ERR(ECONNREFUSED, connect(self->a, &self->addr.sa, self->addr.len));
+	snprintf(node, sizeof(node), " event=closed err=%d ", ECONNREFUSED);
+	EXPECT_EQ(1, tracefs_count(&trace, tracefs_cookie(self->a), node));
 	tracefs_stop(&trace);
 }
 

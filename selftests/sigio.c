@@ -217,11 +217,7 @@ TEST_F(async, E10_urgent_byte)
 	/* With F_SETSIG there is the event too. */
 	ASSERT_TRUE(arm(self->b));
 	ASSERT_EQ(1, send(self->a, "!", 1, MSG_OOB));
-	do {
-		ASSERT_TRUE(next_signal(&info, FT_LONG_MS));
-	} while (info.si_signo != SIGRTMIN || info.si_code != POLL_PRI);
-	EXPECT_EQ(POLLPRI, info.si_band & POLLPRI);
-	EXPECT_EQ(self->b, info.si_fd);
+	EXPECT_TRUE(expect_urgent(self->b));
 }
 
 TEST_F(async, E10_connections)

@@ -88,4 +88,16 @@ static inline bool arm(int fd)
 	       !set_async(fd, true);
 }
 
+/* Waits for the event of an urgent byte, beside which there is SIGURG. */
+static inline bool expect_urgent(int fd)
+{
+	siginfo_t info;
+
+	do {
+		if (!next_signal(&info, FT_LONG_MS))
+			return false;
+	} while (info.si_signo != SIGRTMIN || info.si_code != POLL_PRI);
+	return info.si_band & POLLPRI && info.si_fd == fd;
+}
+
 #endif /* SIGNALS_H */

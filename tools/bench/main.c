@@ -452,16 +452,16 @@ int main(int argc, char **argv)
 	/* A closed peer is an error of the cell, not the end of the program. */
 	signal(SIGPIPE, SIG_IGN);
 	if (from ? results_load(&results, from) : run(&results))
-		return 3;
+		return 1;
 	if (json && save(&results, json))
-		return 3;
+		return 1;
 	if (plot && report_plot(&results, plot))
-		return 3;
+		return 1;
 	if (table)
 		missed = report_table(&results, stdout);
 	if (compare) {
 		if (results_load(&before, compare))
-			return 3;
+			return 1;
 		if (report_compare(&results, &before, stdout))
 			return 1;
 	}

@@ -6,7 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Beside the command or as it is built, or where it is installed. */
+/**
+ * find_own() - a file that comes with the command
+ * @name: its name
+ * @path: the result: beside the command, as it is built, or where it is installed
+ *
+ * Ends the program when there is none.
+ */
 void find_own(const char *name, char path[PATH_MAX])
 {
 	static const char *const places[] = { "", "../bench/", "../lib/ferry/" };
