@@ -16,6 +16,7 @@
 #include <linux/ipv6.h>
 #include <linux/jhash.h>
 #include <linux/slab.h>
+#include <linux/sched/signal.h>
 #include <linux/srcu.h>
 #include <linux/udp.h>
 #include <net/busy_poll.h>
@@ -177,8 +178,11 @@ static int ferry_remote_await(struct sock *sk, long *timeo)
 	/* That there is no port left for the carrier UDP says by the same error. */
 	if (!inet_sk(ferry_sk(sk)->carrier->sk)->inet_num)
 		return -EAGAIN;
-	if (!ferry_udp_full(sk))
-		return 0;
+	/* There is again; but a BPF program can say this by the same error for ever. */
+	if (!ferry_udp_full(sk)) {
+		cond_resched();
+		return fatal_signal_pending(current) ? -EINTR : 0;
+	}
 	if (!*timeo)
 		return -EAGAIN;
 	left = wait_event_interruptible_timeout(*sk_sleep(sk), ferry_remote_awake(sk),

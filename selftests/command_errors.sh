@@ -215,7 +215,8 @@ X06_progress_on_a_terminal_which_stays_as_it_was()
 	mkfifo "$work/never"
 	"$ferry" listen --exec "read line < '$work/never'" slow &
 	coproc script -qefc "bash '$work/session' '$ferry'" /dev/null < /dev/null
-	script=${COPROC[0]}
+	# bash closes its own descriptor once the session has ended.
+	exec {script}<&"${COPROC[0]}"
 	# The queue is full; after a second there is a rate.
 	until [[ $typed == *B/s* ]]; do
 		read -rN 1 chunk <&"$script"
@@ -226,6 +227,7 @@ X06_progress_on_a_terminal_which_stays_as_it_was()
 	while IFS= read -rN 1 chunk <&"$script"; do
 		typed+=$chunk
 	done
+	exec {script}<&-
 	[[ $typed =~ [0-9.]+\ KiB,\ [0-9.]+\ [A-Z]*i?B/s ]] || note "no rate: $typed"
 	[[ $typed == *$'\r\e[K'"ferry send: ended by SIGINT after "*" bytes sent and 0 received"$'\r\n'* ]] ||
 		note "no end: $typed"
