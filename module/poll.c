@@ -111,9 +111,10 @@ void ferry_wake_stream(struct sock *sk, struct sock *peer)
  */
 void ferry_wake_writer(struct sock *sk, struct sock *peer)
 {
+	if (peer && !ferry_receiver_room(peer, 2))
+		return;
 	/* Who waits there with a record in hand looks at the peer's room alone. */
-	if (sk->sk_type == SOCK_SEQPACKET ? !ferry_receiver_room(peer, 2) :
-					    !ferry_writable(sk, peer, 0))
+	if (sk->sk_type != SOCK_SEQPACKET && !ferry_writable(sk, peer, 0))
 		return;
 
 	WRITE_ONCE(ferry_sk(sk)->nospace, 0);

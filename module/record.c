@@ -56,7 +56,7 @@ static void ferry_record_uncharge(struct sock *sk, u32 bytes, u32 len)
 static inline bool ferry_record_charge(struct sock *sk, u32 bytes, u32 len, u32 limit)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
-	u32 others;
+	int others;
 
 	atomic_add(len, &fs->unread);
 	/*
@@ -64,8 +64,9 @@ static inline bool ferry_record_charge(struct sock *sk, u32 bytes, u32 len, u32 
 	 * bytes, those too. Pairs with the barrier below.
 	 */
 	smp_mb__before_atomic();
-	refcount_add(bytes, &sk->sk_wmem_alloc);
-	others = sk_wmem_alloc_get(sk) - bytes;
+	__refcount_add(bytes, &sk->sk_wmem_alloc, &others);
+	/* One of it is the socket's own. */
+	others--;
 	if (likely(others + len <= limit))
 		return true;
 	/* Pairs with the barrier above. */
@@ -77,12 +78,12 @@ static inline bool ferry_record_charge(struct sock *sk, u32 bytes, u32 len, u32 
 }
 
 /*
- * Make one buffer of a message of which @len bytes are left, after @first. The
- * first is charged with all bytes that are to follow, before any is copied, those
- * with what they take beside.
+ * Make one buffer of a message of which @len bytes are left. The @first is charged with
+ * all bytes that are to follow, before any is copied, those with what they take beside.
  */
-static struct ferry_buf *ferry_record_fill(struct sock *sk, struct msghdr *msg,
-					   size_t len, bool first, int limit)
+static __always_inline struct ferry_buf *ferry_record_fill(struct sock *sk,
+							   struct msghdr *msg, size_t len,
+							   bool first, int limit)
 {
 	struct ferry_buf *buf;
 	size_t n;
@@ -93,7 +94,7 @@ static struct ferry_buf *ferry_record_fill(struct sock *sk, struct msghdr *msg,
 		return ERR_PTR(-ENOMEM);
 	n = min_t(size_t, len, buf->cap);
 	bytes = buf->truesize - n;
-	if (unlikely(!first)) {
+	if (!first) {
 		refcount_add(bytes, &sk->sk_wmem_alloc);
 	} else {
 		bytes += len;
@@ -112,6 +113,29 @@ static struct ferry_buf *ferry_record_fill(struct sock *sk, struct msghdr *msg,
 	return buf;
 }
 
+/* Make the other buffers of a record, of which @len bytes are left. */
+static noinline struct ferry_buf *ferry_record_make_rest(struct sock *sk,
+							 struct msghdr *msg, size_t len,
+							 struct ferry_buf *first)
+{
+	struct ferry_buf *last = first, *buf;
+
+	do {
+		buf = ferry_record_fill(sk, msg, len, false, 0);
+		if (IS_ERR(buf)) {
+			ferry_buf_put_list(first);
+			ferry_record_uncharge(sk, len, len);
+			return buf;
+		}
+		last->next = buf;
+		last = buf;
+		len -= buf->len;
+	} while (len);
+
+	last->eor = 1;
+	return first;
+}
+
 /*
  * Make a record of the message, in no queue. Its sender is charged; -EAGAIN when
  * the sender's @limit is reached already.
@@ -119,25 +143,13 @@ static struct ferry_buf *ferry_record_fill(struct sock *sk, struct msghdr *msg,
 static struct ferry_buf *ferry_record_make(struct sock *sk, struct msghdr *msg,
 					   size_t len, int limit)
 {
-	struct ferry_buf *first = NULL, *last = NULL, *buf;
+	struct ferry_buf *first = ferry_record_fill(sk, msg, len, true, limit);
 
-	do {
-		buf = ferry_record_fill(sk, msg, len, !first, limit);
-		if (IS_ERR(buf)) {
-			ferry_buf_put_list(first);
-			if (first)
-				ferry_record_uncharge(sk, len, len);
-			return buf;
-		}
-		if (likely(!last))
-			first = buf;
-		else
-			last->next = buf;
-		last = buf;
-		len -= buf->len;
-	} while (len);
-
-	last->eor = 1;
+	if (IS_ERR(first))
+		return first;
+	if (unlikely(first->len < len))
+		return ferry_record_make_rest(sk, msg, len - first->len, first);
+	first->eor = 1;
 	return first;
 }
 
@@ -584,7 +596,8 @@ again:
 	ferry_cmsg_attach(first, from);
 	if (ferry_own_addr(sk))
 		first->from = ferry_addr_get_own(sk);
-	first->msg_eor = !len || (msg->msg_flags & MSG_EOR);
+	if (unlikely(!len || (msg->msg_flags & MSG_EOR)))
+		first->msg_eor = 1;
 	if (unlikely(ferry_wants_txstamp(from))) {
 		if (ferry_txstamp_prepare(sk, first, from->tsflags)) {
 			ferry_buf_put_list(first);
@@ -1239,7 +1252,7 @@ static void ferry_record_pass_on(struct sock *sk)
 }
 
 /* Readers have dropped buffers: tell the senders that found no room. */
-static void ferry_record_write_space(struct sock *sk, struct sock *peer)
+static inline void ferry_record_write_space(struct sock *sk, struct sock *peer)
 {
 	struct ferry_sock *fs = ferry_sk(sk);
 

@@ -534,7 +534,7 @@ static ssize_t ferry_stream_send_plain(struct sock *sk, struct msghdr *msg,
 
 	if (unlikely(msg->msg_flags & (MSG_OOB | MSG_ZEROCOPY |
 				       MSG_SPLICE_PAGES) ||
-		     msg->msg_controllen || msg->msg_namelen ||
+		     len > SZ_32K || msg->msg_controllen || msg->msg_namelen ||
 		     READ_ONCE(sk->sk_tsflags)) ||
 	    static_branch_unlikely(&ferry_passsec_used.key))
 		return 0;
@@ -610,7 +610,7 @@ static size_t ferry_stream_send_all(struct sock *sk, struct sock *peer,
 {
 	struct ferry_sock *fs = ferry_sk(sk);
 	size_t sent = 0;
-	bool ended;
+	bool apart = false, ended, one;
 	ssize_t n;
 
 	*err = ferry_stream_lock_send(fs, timeo);
@@ -630,7 +630,10 @@ static size_t ferry_stream_send_all(struct sock *sk, struct sock *peer,
 			break;
 
 		/* What AF_UNIX queues as one piece nobody finds torn. */
-		piece->whole = !sent && len <= ferry_stream_whole(sk, peer);
+		one = !sent && len <= ferry_stream_whole(sk, peer);
+		/* So is the end of a longer one, if there is room: a step costs. */
+		piece->whole = one || (!apart && len - sent <=
+				       ferry_stream_limit(sk, peer) / FERRY_STREAM_STEPS);
 		n = ferry_stream_send_some(sk, peer, piece, len - sent, urgent,
 					   from);
 		if (likely(n > 0)) {
@@ -643,7 +646,12 @@ static size_t ferry_stream_send_all(struct sock *sk, struct sock *peer,
 			continue;
 		if (n != -EAGAIN)
 			break;
+		if (piece->whole && !one) {
+			apart = true;
+			continue;
+		}
 
+		apart = false;
 		ferry_stream_unlock_send(fs);
 		*err = ferry_stream_wait_room(sk, peer, &timeo);
 		if (!*err)
@@ -903,6 +911,7 @@ static ssize_t ferry_stream_recv_plain(struct socket *sock, struct msghdr *msg,
 
 	if (unlikely(flags & (MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_OOB |
 			      MSG_ERRQUEUE) ||
+		     (len > SZ_32K && ferry_stream_avail(fs) > SZ_32K) ||
 		     READ_ONCE(sk->sk_rcvlowat) != 1 ||
 		     READ_ONCE(sk->sk_peek_off) >= 0 ||
 		     ferry_wants_extras(sk) || ferry_cmsg_wanted(sock) ||
@@ -1139,7 +1148,9 @@ static void ferry_stream_recv_taken(struct ferry_receive *rx,
 		ferry_urg_passed(fs);
 	if (READ_ONCE(sk->sk_peek_off) >= 0)
 		sk_peek_offset_bwd(sk, n);
-	ferry_write_space(rx->peer, sk);
+	/* Who has all that is wanted tells of the room with the lock. */
+	if (rx->copied < rx->len)
+		ferry_write_space(rx->peer, sk);
 }
 
 /* Receive from the first buffer with unread bytes. Returns whether to go on. */
