@@ -328,11 +328,56 @@ do {									\
 	}								\
 } while (0)
 
+/* More than any program has tests, each in one variant. */
+#define FT_HALF_MAX	1000
+
+/*
+ * With FT_HALF=0 or 1, and no arguments of its own, a program runs each test in every
+ * second of its variants: which, changes from one test to the next, so that all variants
+ * have their turn, and the other number runs the other half. A test that has one variant
+ * or none always runs. For kernels on which a process costs a second.
+ */
+#define FT_HARNESS_HALVE(_argc, _argv)					\
+do {									\
+	static char _names[FT_HALF_MAX][200];				\
+	static char *_args[2 * FT_HALF_MAX + 2];			\
+	static struct __fixture_variant_metadata _none = { .name = "" };\
+	const char *_half = getenv("FT_HALF");				\
+	struct __fixture_variant_metadata *_v;				\
+	struct __fixture_metadata *_f;					\
+	struct __test_metadata *_t;					\
+	int _odd, _turn, _n = 0;					\
+									\
+	if (!_half || (_argc) > 1)					\
+		break;							\
+	_args[0] = (_argv)[0];						\
+	_odd = atoi(_half);						\
+	for (_f = __fixture_list; _f; _f = _f->next) {			\
+		for (_t = _f->tests; _t; _t = _t->next, _odd++) {	\
+			_v = _f->variant ? _f->variant : &_none;	\
+			_turn = _v->next ? _odd : 0;			\
+			for (; _v && _n < FT_HALF_MAX; _v = _v->next) {	\
+				if (_turn++ % 2)			\
+					continue;			\
+				snprintf(_names[_n], sizeof(_names[0]),	\
+					 "%s.%s%s%s", _f->name, _v->name,	\
+					 *_v->name ? "." : "", _t->name);	\
+				_args[2 * _n + 1] = "-r";		\
+				_args[2 * _n + 2] = _names[_n];		\
+				_n++;					\
+			}						\
+		}							\
+	}								\
+	(_argc) = 2 * _n + 1;						\
+	(_argv) = _args;						\
+} while (0)
+
 /* Use instead of TEST_HARNESS_MAIN. */
 #define FT_HARNESS_MAIN							\
 int main(int argc, char **argv)						\
 {									\
 	FT_HARNESS_PREPARE();						\
+	FT_HARNESS_HALVE(argc, argv);					\
 	return test_harness_run(argc, argv);				\
 }
 

@@ -9,7 +9,7 @@ set -euo pipefail
 usage()
 {
 	cat <<-END
-	usage: run.sh [-l LOGDIR] [-t SECONDS] [-n | -o] [-v] [PROGRAM...]
+	usage: run.sh [-l LOGDIR] [-t SECONDS] [-n | -o] [-s HALF] [-v] [PROGRAM...]
 
 	Runs the programs named (default: all) and ends with one line,
 	"N passed, N failed, N skipped". Exit status 0 when none failed.
@@ -18,6 +18,8 @@ usage()
 	  -n          only AF_FERRY: the tests of the old families are left out
 	  -t SECONDS  how long one program may take (900)
 	  -o          only the old families: AF_FERRY need not be there
+	  -s HALF     each test in every second of its variants only: one half of
+	              them with 0, the other with 1
 	  -v          also show what passed in detail
 	END
 }
@@ -28,12 +30,13 @@ logdir=
 old_only=
 verbose=
 
-while getopts hl:not:v option; do
+while getopts hl:nos:t:v option; do
 	case $option in
 	h) usage; exit 0 ;;
 	l) logdir=$OPTARG ;;
 	n) export FT_FERRY_ONLY=1 ;;
 	o) old_only=1 ;;
+	s) export FT_HALF=$OPTARG ;;
 	t) limit=$OPTARG ;;
 	v) verbose=1 ;;
 	*) usage >&2; exit 2 ;;
@@ -109,6 +112,7 @@ times=()
 echo "KTAP version 1"
 echo "1..${#programs[@]}"
 echo "# kernel $(uname -r)"
+[[ -z ${FT_HALF:-} ]] || echo "# each test in every second of its variants, half $FT_HALF"
 
 if [[ -z $old_only ]] && ! have_ferry; then
 	echo "Bail out! AF_FERRY is not there: load ferry.ko, or say -o"
