@@ -16,12 +16,15 @@ say()
 }
 
 # prepare NAME MAKE-ARGUMENTS...: sets tree, objects (where the module was
-# built) and output (a directory that the machine may write to).
+# built) and output (a directory that the machine may write to). FERRY_LINUX is the
+# version to build from, see vm/kernel.sh.
 prepare()
 {
-	local name=$1 release
+	local name=$1 release inside=()
 
 	shift
+	# By the compiler that has built the kernel.
+	[[ ${FERRY_LINUX:-6.12} == 6.12 ]] || inside=("$top/tools/debian-tree.sh" run)
 	tree=$("$top/tools/vm/kernel.sh" build "$name")
 	release=$(cat "$tree/include/config/kernel.release")
 	objects=$top/build/$release
@@ -36,7 +39,7 @@ prepare()
 		flock 9
 		find "$objects" -type l -delete
 		cp -rsf "$top/Kbuild" "$top/module" "$top/uapi" "$objects/"
-		make -s -C "$tree" M="$objects" "$@" modules
+		"${inside[@]}" make -s -C "$tree" M="$objects" "$@" modules
 	) 9> "$objects/.lock" >&2
 	make -s -C "$top/selftests" >&2
 }

@@ -180,6 +180,11 @@ for group; do
 	next)
 		"$top/tools/debian-tree.sh" update
 		;;
+	debug) # after next, with FERRY_LINUX: what builds a test kernel from another version
+		[ "${FERRY_LINUX:-6.12}" = 6.12 ] ||
+			"$top/tools/debian-tree.sh" install "linux-source-$FERRY_LINUX" libc6-dev \
+				flex bison bc libelf-dev libssl-dev cpio rsync python3 pahole
+		;;
 	cross) # after check and next: compilers for other machines
 		"$top/tools/debian-tree.sh" install gcc-aarch64-linux-gnu gcc-s390x-linux-gnu \
 			libc6-dev flex bison bc

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds the test kernels (debug, kcsan, gcov) from Debian's linux-source-6.12
-# and keeps them in the cache, by name, version and configuration:
+# Builds the test kernels (debug, kcsan, gcov) from Debian's linux-source-6.12, or
+# that of another version, and keeps them in the cache, by name, version and
+# configuration:
 #
 #	$FERRY_CACHE/kernels/<name>-<version>-<hash>/
 #
@@ -15,7 +16,9 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 kernels=${FERRY_CACHE:-$HOME/.cache/ferry}/kernels
-package=linux-source-6.12
+default=6.12
+linux=${FERRY_LINUX:-$default}
+package=linux-source-$linux
 # Their compilers and Debian 12's for 32-bit programs exclude each other, so these
 # kernels are configured, and modules for them built, in the Debian 13 of the cache.
 machines=(
@@ -37,11 +40,13 @@ usage()
 	NAME is one of: debug kcsan gcov; clang and cross are configured only, for
 	compiling the module against them: by clang, and for arm64, i386, s390x
 
+	FERRY_LINUX          the version to build from (default 6.12); another than that
+	                     comes from the Debian 13 of the cache and is built there
 	FERRY_CACHE          where to keep them (default ~/.cache/ferry)
 	FERRY_JOBS           processes to build with (default: one a processor)
 	FERRY_KERNEL_WORK    keep sources and objects there, for changing a configuration
 	FERRY_KERNEL_SOURCE  an unpacked, unconfigured tree to use instead of the package
-	                     (both below FERRY_CACHE/kernels for cross)
+	                     (both below FERRY_CACHE/kernels for what is built there)
 	END
 }
 
@@ -64,10 +69,20 @@ check_name()
 	esac
 }
 
+# Is NAME built in the Debian of the cache?
+inside()
+{
+	[[ $1 == cross || $linux != "$default" ]]
+}
+
 source_version()
 {
 	if [[ -n ${FERRY_KERNEL_SOURCE:-} ]]; then
 		make -s -C "$FERRY_KERNEL_SOURCE" kernelversion
+	elif [[ $linux != "$default" ]]; then
+		# shellcheck disable=SC2016 # a field of dpkg
+		in_tree dpkg-query -W -f '${source:Upstream-Version}' "$package" 2>/dev/null ||
+			die "package $package is not in the Debian of the cache (FERRY_LINUX=$linux tools/setup.sh next debug)"
 	else
 		dpkg-query -W -f '${source:Upstream-Version}' "$package" 2>/dev/null ||
 			die "package $package is not installed (tools/setup.sh debug)"
@@ -76,11 +91,13 @@ source_version()
 
 compiler_version()
 {
-	case $1 in
-	clang) clang -dumpversion ;;
-	cross) in_tree gcc -dumpfullversion ;;
-	*) gcc -dumpfullversion ;;
-	esac
+	if inside "$1"; then
+		in_tree gcc -dumpfullversion
+	elif [[ $1 == clang ]]; then
+		clang -dumpversion
+	else
+		gcc -dumpfullversion
+	fi
 }
 
 # in_tree COMMAND...: in the Debian of the cache, where the cache has the same path.
@@ -120,6 +137,7 @@ unpack()
 {
 	local tarball=/usr/src/$package.tar.xz
 
+	[[ $linux == "$default" ]] || tarball=$("$tree_run" path)$tarball
 	[[ -e $tarball ]] || die "$tarball is missing (tools/setup.sh debug)"
 	say "unpacking $package"
 	mkdir -p "$1"
@@ -159,10 +177,8 @@ configure()
 	local out=$3 wanted=$3/wanted.config files
 
 	kmake=(make -C "$2" O="$out" "${@:4}")
-	case $1 in
-	clang) kmake+=(LLVM=1) ;;
-	cross) kmake=(in_tree "${kmake[@]}") ;;
-	esac
+	[[ $1 != clang ]] || kmake+=(LLVM=1)
+	! inside "$1" || kmake=(in_tree "${kmake[@]}")
 	mkdir -p "$out"
 	"${kmake[@]}" -s tinyconfig >/dev/null
 	# Each option once, so that the check is exact.
@@ -210,7 +226,7 @@ build_tree()
 		touch "$out/Module.symvers"
 		;;
 	*)
-		say "building $name with $jobs jobs, about 12 minutes on two processors"
+		say "building $name from $linux with $jobs jobs, about 12 minutes on two processors"
 		;;
 	esac
 	set -m
@@ -289,7 +305,8 @@ show_config()
 {
 	local source
 
-	work=$(mktemp -d)
+	mkdir -p "$kernels"
+	work=$(mktemp -d "$kernels/.config-XXXXXX")
 	trap cleanup EXIT
 	source=${FERRY_KERNEL_SOURCE:-$work/source}
 	[[ -n ${FERRY_KERNEL_SOURCE:-} ]] || unpack "$source"
@@ -307,11 +324,16 @@ list()
 	done
 }
 
+# Those of the newest kernel too, where there is its source.
 prune()
 {
-	local tree today
+	local tree today newest
 
 	today=$(for name in debug kcsan gcov clang cross; do tree_of "$name" || :; done)
+	newest=$("$tree_run" kernel 2>/dev/null | grep -oE '^[0-9]+\.[0-9]+') || :
+	linux=${newest:-$default}
+	package=linux-source-$linux
+	today+=$(for name in debug kcsan gcov; do (tree_of "$name" 2>/dev/null) || :; done | sed '1s/^/\n/')
 	while read -r tree; do
 		grep -qxF "$tree" <<< "$today" || rm -rf "$tree"
 	done < <(list)
