@@ -169,15 +169,13 @@ check:			## build, static checks and the selftests on Linux 7, 6.12, 6.1 and a d
 
 STRESS_SECONDS ?= 600
 STRESS_ON ?= debug
-# The version whose source the test kernels are built from, 7.3 for one.
-LINUX ?= 6.12
-test_kernel = export FERRY_LINUX=$(LINUX); \
-	tools/setup.sh base check $(if $(filter-out 6.12,$(LINUX)),next) debug
+# LINUX=7.3, or another version, is the one whose source the test kernels are built from.
+test_kernel = export FERRY_LINUX=$(LINUX); tools/setup.sh base check $(if $(LINUX),next) debug
 .PHONY: check-debug check-kcsan check-rt coverage
-check-debug:		## the selftests on a kernel with KASAN, lockdep, kmemleak, ... (LINUX=6.12)
+check-debug:		## the selftests on a kernel with KASAN, lockdep, kmemleak, ... (LINUX=7.3)
 	@$(test_kernel) && tools/check-debug.sh
 
-check-kcsan:		## the selftests on a kernel that reports data races (LINUX=6.12)
+check-kcsan:		## the selftests on a kernel that reports data races (LINUX=7.3)
 	@$(test_kernel) && tools/check-kcsan.sh
 
 check-rt:		## the selftests on Debian's PREEMPT_RT kernels

@@ -126,10 +126,9 @@ struct ferry_buf *ferry_buf_alloc_stream(struct sock *sk, size_t want, size_t ma
 	unsigned int i;
 
 	want += sizeof(struct ferry_buf);
-	i = (want > ferry_buf_classes[ferry_buf_steps[0]].size) +
-	    (want > ferry_buf_classes[ferry_buf_steps[1]].size) +
-	    (want > ferry_buf_classes[ferry_buf_steps[2]].size) +
-	    (want > ferry_buf_classes[ferry_buf_steps[3]].size);
+	for (i = 0; i < ARRAY_SIZE(ferry_buf_steps) - 1; i++)
+		if (want <= ferry_buf_classes[ferry_buf_steps[i]].size)
+			break;
 	while (unlikely(ferry_buf_classes[ferry_buf_steps[i]].size > max) && i)
 		i--;
 	return ferry_buf_make(sk, ferry_buf_steps[i]);

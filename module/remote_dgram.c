@@ -16,7 +16,6 @@
 #include <linux/ipv6.h>
 #include <linux/jhash.h>
 #include <linux/slab.h>
-#include <linux/sched/signal.h>
 #include <linux/srcu.h>
 #include <linux/udp.h>
 #include <net/busy_poll.h>
@@ -166,11 +165,14 @@ static bool ferry_remote_awake(struct sock *sk)
 	       READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN;
 }
 
+/* So often in a row a sender may find that there is room after there was none. */
+#define FERRY_REMOTE_TRIES	16
+
 /*
  * The carrier has no room. Who waits does so where the socket's events come, not in UDP.
- * Returns 0 to try again.
+ * @tries counts what is tried again without waiting. Returns 0 to try again.
  */
-static int ferry_remote_await(struct sock *sk, long *timeo)
+static int ferry_remote_await(struct sock *sk, unsigned int *tries, long *timeo)
 {
 	long left;
 	int err;
@@ -178,11 +180,10 @@ static int ferry_remote_await(struct sock *sk, long *timeo)
 	/* That there is no port left for the carrier UDP says by the same error. */
 	if (!inet_sk(ferry_sk(sk)->carrier->sk)->inet_num)
 		return -EAGAIN;
-	/* There is again; but a BPF program can say this by the same error for ever. */
-	if (!ferry_udp_full(sk)) {
-		cond_resched();
-		return fatal_signal_pending(current) ? -EINTR : 0;
-	}
+	/* There is again; or it is not about room, and a BPF program has chosen the error. */
+	if (!ferry_udp_full(sk))
+		return ++*tries < FERRY_REMOTE_TRIES ? 0 : -EAGAIN;
+	*tries = 0;
 	if (!*timeo)
 		return -EAGAIN;
 	left = wait_event_interruptible_timeout(*sk_sleep(sk), ferry_remote_awake(sk),
@@ -209,6 +210,7 @@ static int ferry_remote_xmit(struct sock *sk, struct msghdr *msg, size_t len,
 	struct msghdr out = {};
 	struct sock *carrier;
 	char small[FERRY_PACKET_HDR_MAX + FERRY_REMOTE_SMALL] __uninitialized;
+	unsigned int tries = 0;
 	char *packet = small;
 	bool numbered;
 	u8 src_len = 0;
@@ -276,7 +278,7 @@ static int ferry_remote_xmit(struct sock *sk, struct msghdr *msg, size_t len,
 					numbered, key);
 		if (likely(err != -EAGAIN))
 			break;
-		err = ferry_remote_await(sk, &timeo);
+		err = ferry_remote_await(sk, &tries, &timeo);
 		if (err)
 			break;
 	}

@@ -38,6 +38,9 @@
 /* How much of a buffer size may one buffer take, so that room comes in steps. */
 #define FERRY_STREAM_STEPS	4
 
+/* More is in several buffers. */
+#define FERRY_STREAM_PLAIN	SZ_32K
+
 /*
  * Take the lock of one side of a stream: its holder may be stalled in a copy, so
  * who waits can be interrupted and who must not wait (@timeo 0) does not.
@@ -534,7 +537,7 @@ static ssize_t ferry_stream_send_plain(struct sock *sk, struct msghdr *msg,
 
 	if (unlikely(msg->msg_flags & (MSG_OOB | MSG_ZEROCOPY |
 				       MSG_SPLICE_PAGES) ||
-		     len > SZ_32K || msg->msg_controllen || msg->msg_namelen ||
+		     len > FERRY_STREAM_PLAIN || msg->msg_controllen || msg->msg_namelen ||
 		     READ_ONCE(sk->sk_tsflags)) ||
 	    static_branch_unlikely(&ferry_passsec_used.key))
 		return 0;
@@ -911,7 +914,8 @@ static ssize_t ferry_stream_recv_plain(struct socket *sock, struct msghdr *msg,
 
 	if (unlikely(flags & (MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_OOB |
 			      MSG_ERRQUEUE) ||
-		     (len > SZ_32K && ferry_stream_avail(fs) > SZ_32K) ||
+		     (len > FERRY_STREAM_PLAIN &&
+		      ferry_stream_queued(fs) > FERRY_STREAM_PLAIN) ||
 		     READ_ONCE(sk->sk_rcvlowat) != 1 ||
 		     READ_ONCE(sk->sk_peek_off) >= 0 ||
 		     ferry_wants_extras(sk) || ferry_cmsg_wanted(sock) ||

@@ -293,18 +293,20 @@ do {									\
 		     (_domain), (_type));				\
 } while (0)
 
-/* Is a variant of this name one of an old family's? */
-bool ft_old_family(const char *variant);
+/*
+ * Is a variant of this name not to be run? Those of the old families with FT_FERRY_ONLY,
+ * and IPv4 on a kernel that checks itself.
+ */
+bool ft_left_out(const char *variant);
 
 /*
  * Before test_harness_run(). The 30 seconds that the harness gives a test are too few on
- * a slow machine. With FT_FERRY_ONLY the variants of the old families are left out here:
- * FT_NEED() would skip each of their tests, but in a process of its own, which is half of
- * the time on a debug kernel.
+ * a slow machine. Variants that are not to be run are left out here: to skip each of
+ * their tests would take a process of its own, which is half of the time on a debug
+ * kernel.
  */
 #define FT_HARNESS_PREPARE()						\
 do {									\
-	bool ferry_only = getenv("FT_FERRY_ONLY");			\
 	struct __fixture_variant_metadata **v;				\
 	struct __fixture_metadata *f;					\
 	struct __test_metadata *t;					\
@@ -315,8 +317,8 @@ do {									\
 			if (t->timeout < FT_SLOW_S)			\
 				t->timeout = FT_SLOW_S;			\
 		out = 0;						\
-		for (v = &f->variant; ferry_only && *v;) {		\
-			if (ft_old_family((*v)->name)) {		\
+		for (v = &f->variant; *v;) {				\
+			if (ft_left_out((*v)->name)) {			\
 				*v = (*v)->next;			\
 				out++;					\
 			} else {					\
@@ -332,8 +334,8 @@ do {									\
 #define FT_HALF_MAX	1000
 
 /*
- * With FT_HALF=0 or 1, and no arguments of its own, a program runs each test in every
- * second of its variants: which, changes from one test to the next, so that all variants
+ * In main(): with FT_HALF=0 or 1, and no arguments of its own, a program runs each test in
+ * every second of its variants: which, changes from one test to the next, so that all variants
  * have their turn, and the other number runs the other half. A test that has one variant
  * or none always runs. For kernels on which a process costs a second.
  */
@@ -356,12 +358,17 @@ do {									\
 		for (_t = _f->tests; _t; _t = _t->next, _odd++) {	\
 			_v = _f->variant ? _f->variant : &_none;	\
 			_turn = _v->next ? _odd : 0;			\
-			for (; _v && _n < FT_HALF_MAX; _v = _v->next) {	\
+			for (; _v; _v = _v->next) {			\
 				if (_turn++ % 2)			\
 					continue;			\
-				snprintf(_names[_n], sizeof(_names[0]),	\
-					 "%s.%s%s%s", _f->name, _v->name,	\
-					 *_v->name ? "." : "", _t->name);	\
+				if (_n == FT_HALF_MAX ||		\
+				    snprintf(_names[_n], sizeof(_names[0]),	\
+					     "%s.%s%s%s", _f->name, _v->name,	\
+					     *_v->name ? "." : "", _t->name) >=	\
+				    (int)sizeof(_names[0])) {		\
+					puts("Bail out! FT_HALF_MAX");	\
+					return KSFT_FAIL;		\
+				}					\
 				_args[2 * _n + 1] = "-r";		\
 				_args[2 * _n + 2] = _names[_n];		\
 				_n++;					\

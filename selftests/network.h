@@ -27,16 +27,6 @@ struct net {
 	int ns[NET_HOSTS];
 };
 
-/*
- * Tests that run by IPv4 and by IPv6 run by the latter alone where all is checked: what
- * differs is TCP's and UDP's, and hosts take long there. In FIXTURE_SETUP().
- */
-#define NET_NEED(_node)								\
-do {										\
-	if (!strchr((_node), ':') && ft_checks_itself())			\
-		SKIP(return, "this kernel checks itself: by IPv6 only");	\
-} while (0)
-
 static inline bool net_enter(const struct net *net, int host)
 {
 	return !setns(host < 0 ? net->home : net->ns[host], CLONE_NEWNET);

@@ -8,6 +8,9 @@
 #include "tracefs.h"
 #include "kselftest_harness.h"
 
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <linux/bpf.h>
 #include <linux/errqueue.h>
 #include <linux/filter.h>
 #include <linux/net_tstamp.h>
@@ -42,7 +45,6 @@ FIXTURE_VARIANT_ADD(remote_dgram, FERRY_ipv6)
 FIXTURE_SETUP(remote_dgram)
 {
 	FT_NEED(AF_FERRY, SOCK_DGRAM);
-	NET_NEED(variant->node[0]);
 	ft_leak_start(&self->leak, AF_FERRY);
 	umask(0);
 	ASSERT_TRUE(net_up(&self->net));
@@ -909,6 +911,70 @@ TEST_F_TIMEOUT(remote_dgram, F16_shutdown_ends_a_blocked_send, FT_SLOW_S)
 	EXPECT_EQ(-1, call.ret);
 	EXPECT_EQ(EPIPE, call.err);
 	EMPTY();
+}
+
+/*
+ * As long as the descriptor that this returns is open UDP answers EAGAIN to all of the
+ * control group who send somewhere. -1 where there is no such thing.
+ */
+static int udp_again(int group, enum bpf_attach_type type)
+{
+	struct bpf_insn code[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1, .imm = -EAGAIN },
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_set_retval },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr attr = {
+		.prog_type = BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
+		.expected_attach_type = type,
+		.insns = (uintptr_t)code,
+		.insn_cnt = ARRAY_SIZE(code),
+		.license = (uintptr_t)"GPL",
+	};
+	int program = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr)), link;
+
+	if (program < 0)
+		return -1;
+	memset(&attr, 0, sizeof(attr));
+	attr.link_create.prog_fd = program;
+	attr.link_create.target_fd = group;
+	attr.link_create.attach_type = type;
+	link = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+	close(program);
+	return link;
+}
+
+/* An EAGAIN that is not about room comes to an end, for who would wait for room too. */
+TEST_F(remote_dgram, F07_udp_says_again_though_there_is_room)
+{
+	char dir[] = "/tmp/ferry-cgroup-XXXXXX";
+	int group, link[2];
+
+	/* A mount of this process's own, gone with it. */
+	ASSERT_EQ(0, unshare(CLONE_NEWNS));
+	ASSERT_EQ(0, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	ASSERT_NE(NULL, mkdtemp(dir));
+	if (mount("ferry", dir, "cgroup2", 0, NULL)) {
+		rmdir(dir);
+		SKIP(return, "no cgroup2: %s", strerror(errno));
+	}
+	group = open(dir, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, group);
+	umount2(dir, MNT_DETACH);
+	rmdir(dir);
+	link[0] = udp_again(group, BPF_CGROUP_UDP4_SENDMSG);
+	link[1] = udp_again(group, BPF_CGROUP_UDP6_SENDMSG);
+	close(group);
+	if (link[0] < 0 || link[1] < 0)
+		SKIP(return, "no such BPF program here: %s", strerror(errno));
+	EXPECT_ERR(EAGAIN, say(self->tx, &self->server, "not sent"));
+	EXPECT_ERR(EAGAIN, sendto(self->tx, "nor this", 8, MSG_DONTWAIT, &self->server.sa,
+				  self->server.len));
+	close(link[0]);
+	close(link[1]);
+	EXPECT_EQ(4, say(self->tx, &self->server, "sent"));
+	EXPECT_TRUE(hears(self->rx, "sent"));
 }
 
 /* Numbered stamps are given out in order, and nobody else waits for who has no room. */

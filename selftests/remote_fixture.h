@@ -27,7 +27,6 @@ FIXTURE_VARIANT(_fixture)							\
 FIXTURE_SETUP(_fixture)								\
 {										\
 	FT_NEED(AF_FERRY, (_type));						\
-	NET_NEED(variant->node);						\
 	self->a = -1;								\
 	self->b = -1;								\
 	self->listener = -1;							\

@@ -36,7 +36,10 @@ while getopts hl:nos:t:v option; do
 	l) logdir=$OPTARG ;;
 	n) export FT_FERRY_ONLY=1 ;;
 	o) old_only=1 ;;
-	s) export FT_HALF=$OPTARG ;;
+	s)
+		[[ $OPTARG == [01] ]] || { usage >&2; exit 2; }
+		export FT_HALF=$OPTARG
+		;;
 	t) limit=$OPTARG ;;
 	v) verbose=1 ;;
 	*) usage >&2; exit 2 ;;

@@ -20,11 +20,9 @@ say()
 # version to build from, see vm/kernel.sh.
 prepare()
 {
-	local name=$1 release inside=()
+	local name=$1 release
 
 	shift
-	# By the compiler that has built the kernel.
-	[[ ${FERRY_LINUX:-6.12} == 6.12 ]] || inside=("$top/tools/debian-tree.sh" run)
 	tree=$("$top/tools/vm/kernel.sh" build "$name")
 	release=$(cat "$tree/include/config/kernel.release")
 	objects=$top/build/$release
@@ -39,7 +37,7 @@ prepare()
 		flock 9
 		find "$objects" -type l -delete
 		cp -rsf "$top/Kbuild" "$top/module" "$top/uapi" "$objects/"
-		"${inside[@]}" make -s -C "$tree" M="$objects" "$@" modules
+		"$top/tools/vm/kernel.sh" run "$name" make -s -C "$tree" M="$objects" "$@" modules
 	) 9> "$objects/.lock" >&2
 	make -s -C "$top/selftests" >&2
 }

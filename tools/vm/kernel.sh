@@ -34,6 +34,7 @@ usage()
 	cat <<-END
 	usage: kernel.sh build NAME   build unless cached; prints the directory last
 	       kernel.sh path NAME    print the directory; fails when not built
+	       kernel.sh run NAME COMMAND...   run it where NAME is built, with its compiler
 	       kernel.sh config NAME  print the final configuration, build nothing
 	       kernel.sh list         kernels in the cache, one a line
 	       kernel.sh prune        delete all but those of today's configurations
@@ -324,16 +325,17 @@ list()
 	done
 }
 
-# Those of the newest kernel too, where there is its source.
 prune()
 {
 	local tree today newest
 
-	today=$(for name in debug kcsan gcov clang cross; do tree_of "$name" || :; done)
 	newest=$("$tree_run" kernel 2>/dev/null | grep -oE '^[0-9]+\.[0-9]+') || :
-	linux=${newest:-$default}
-	package=linux-source-$linux
-	today+=$(for name in debug kcsan gcov; do (tree_of "$name" 2>/dev/null) || :; done | sed '1s/^/\n/')
+	today=$(for linux in "$default" $newest; do
+		package=linux-source-$linux
+		for name in debug kcsan gcov clang cross; do
+			(tree_of "$name" 2>/dev/null) || :
+		done
+	done)
 	while read -r tree; do
 		grep -qxF "$tree" <<< "$today" || rm -rf "$tree"
 	done < <(list)
@@ -354,6 +356,14 @@ config)
 	check_name "${2:-}"
 	[[ $2 != cross ]] || die "$2 has several; they are in the built trees"
 	show_config "$2"
+	;;
+run)
+	check_name "${2:-}"
+	if inside "$2"; then
+		"$tree_run" run "${@:3}"
+	else
+		"${@:3}"
+	fi
 	;;
 machines)
 	printf '%s\n' "${machines[@]}"
