@@ -1286,11 +1286,14 @@ int ferry_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len,
 	struct sock *sk = sock->sk;
 	ssize_t copied;
 
-	if (unlikely(!ferry_connected(sk)))
-		return ferry_stream_recv(sock, msg, len, flags, NULL);
-	copied = ferry_stream_recv_plain(sock, msg, len, flags);
-	if (unlikely(!copied))
-		return ferry_stream_recv(sock, msg, len, flags, NULL);
-	ferry_debug(sk, "receive", copied);
+	copied = likely(ferry_connected(sk)) ?
+		 ferry_stream_recv_plain(sock, msg, len, flags) : 0;
+	if (likely(copied))
+		ferry_debug(sk, "receive", copied);
+	else
+		copied = ferry_stream_recv(sock, msg, len, flags, NULL);
+	/* io_uring asks, to know whether to come again at once. */
+	if (unlikely(msg->msg_get_inq && copied >= 0))
+		msg->msg_inq = ferry_stream_inq(sk);
 	return copied;
 }

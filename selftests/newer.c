@@ -7,6 +7,7 @@
 #include "ferry_test.h"
 #include "kselftest_harness.h"
 #include "passenger.h"
+#include "uring.h"
 
 #include <linux/errqueue.h>
 #include <linux/net_tstamp.h>
@@ -105,6 +106,41 @@ TEST_F(newer, O46_inq_tells_what_is_left)
 	EXPECT_EQ(0, recv_inq(self->b, 1, 0));
 	ft_close(&self->a);
 	EXPECT_EQ(0, recv_inq(self->b, 1, 0));
+}
+
+/* Without being asked by SO_INQ; AF_UNIX since 6.17. */
+TEST_F(newer, O46_inq_for_io_uring)
+{
+	static const struct {
+		size_t len;
+		bool more;
+	} reads[] = { { 3, true }, { 6, true }, { 1, false }, { 8, false } };
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe cqe;
+	struct uring ring;
+	char buf[16];
+	size_t i;
+
+	if (variant->kind.type != SOCK_STREAM)
+		SKIP(return, "records are received whole");
+	if (variant->kind.domain == AF_UNIX && ft_kernel_before(6, 17))
+		SKIP(return, "AF_UNIX does not tell on this kernel");
+	if (!uring_open(&ring))
+		SKIP(return, "no io_uring: %s", strerror(errno));
+	ASSERT_EQ(10, send(self->a, "0123456789", 10, 0));
+	for (i = 0; i < ARRAY_SIZE(reads); i++) {
+		/* The end of the stream is nothing left, too. */
+		if (i == 3)
+			ASSERT_EQ(0, shutdown(self->a, SHUT_WR));
+		sqe = uring_sqe(&ring, IORING_OP_RECV, self->b);
+		sqe->addr = (uintptr_t)buf;
+		sqe->len = reads[i].len;
+		ASSERT_TRUE(uring_wait(&ring, &cqe));
+		EXPECT_EQ(i == 3 ? 0 : reads[i].len, cqe.res);
+		EXPECT_EQ(reads[i].more,
+			  !!(cqe.flags & IORING_CQE_F_SOCK_NONEMPTY));
+	}
+	uring_close(&ring);
 }
 
 TEST_F(newer, O46_inq_values)
