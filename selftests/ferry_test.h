@@ -330,43 +330,49 @@ do {									\
 	}								\
 } while (0)
 
-/* More than any program has tests, each in one variant. */
-#define FT_HALF_MAX	1000
+/* More than any program has tests, each in its variants. */
+#define FT_SHARE_MAX	1000
 
 /*
- * In main(): with FT_HALF=0 or 1, and no arguments of its own, a program runs each test in
- * every second of its variants: which, changes from one test to the next, so that all variants
- * have their turn, and the other number runs the other half. A test that has one variant
- * or none always runs. For kernels on which a process costs a second.
+ * In main(): with FT_SHARE=I/N, and no arguments of its own, a program runs each test in
+ * every N-th of its variants, or in one if it has fewer: which, changes from one test to
+ * the next, and with I = 0 to N - 1 all have their turn. For kernels on which a process
+ * costs a second.
  */
-#define FT_HARNESS_HALVE(_argc, _argv)					\
+#define FT_HARNESS_SHARE(_argc, _argv)					\
 do {									\
-	static char _names[FT_HALF_MAX][200];				\
-	static char *_args[2 * FT_HALF_MAX + 2];			\
+	static char _names[FT_SHARE_MAX][200];				\
+	static char *_args[2 * FT_SHARE_MAX + 2];			\
 	static struct __fixture_variant_metadata _none = { .name = "" };\
-	const char *_half = getenv("FT_HALF");				\
+	const char *_share = getenv("FT_SHARE");			\
 	struct __fixture_variant_metadata *_v;				\
 	struct __fixture_metadata *_f;					\
 	struct __test_metadata *_t;					\
-	int _odd, _turn, _n = 0;					\
+	int _turn, _of, _step, _k, _n = 0;				\
 									\
-	if (!_half || (_argc) > 1)					\
+	if (!_share || (_argc) > 1)					\
 		break;							\
+	if (sscanf(_share, "%d/%d", &_turn, &_of) != 2 || _of < 1) {	\
+		puts("Bail out! FT_SHARE is not I/N");			\
+		return KSFT_FAIL;					\
+	}								\
 	_args[0] = (_argv)[0];						\
-	_odd = atoi(_half);						\
 	for (_f = __fixture_list; _f; _f = _f->next) {			\
-		for (_t = _f->tests; _t; _t = _t->next, _odd++) {	\
+		_step = 0;						\
+		for (_v = _f->variant; _v; _v = _v->next)		\
+			_step++;					\
+		_step = _step > _of ? _of : _step ? _step : 1;		\
+		for (_t = _f->tests; _t; _t = _t->next, _turn++) {	\
 			_v = _f->variant ? _f->variant : &_none;	\
-			_turn = _v->next ? _odd : 0;			\
-			for (; _v; _v = _v->next) {			\
-				if (_turn++ % 2)			\
+			for (_k = 0; _v; _v = _v->next, _k++) {		\
+				if (_k % _step != _turn % _step)	\
 					continue;			\
-				if (_n == FT_HALF_MAX ||		\
+				if (_n == FT_SHARE_MAX ||		\
 				    snprintf(_names[_n], sizeof(_names[0]),	\
 					     "%s.%s%s%s", _f->name, _v->name,	\
 					     *_v->name ? "." : "", _t->name) >=	\
 				    (int)sizeof(_names[0])) {		\
-					puts("Bail out! FT_HALF_MAX");	\
+					puts("Bail out! FT_SHARE_MAX");	\
 					return KSFT_FAIL;		\
 				}					\
 				_args[2 * _n + 1] = "-r";		\
@@ -384,7 +390,7 @@ do {									\
 int main(int argc, char **argv)						\
 {									\
 	FT_HARNESS_PREPARE();						\
-	FT_HARNESS_HALVE(argc, argv);					\
+	FT_HARNESS_SHARE(argc, argv);					\
 	return test_harness_run(argc, argv);				\
 }
 

@@ -9,7 +9,7 @@ set -euo pipefail
 usage()
 {
 	cat <<-END
-	usage: run.sh [-l LOGDIR] [-t SECONDS] [-n | -o] [-s HALF] [-v] [PROGRAM...]
+	usage: run.sh [-l LOGDIR] [-t SECONDS] [-n | -o] [-s I/N] [-v] [PROGRAM...]
 
 	Runs the programs named (default: all) and ends with one line,
 	"N passed, N failed, N skipped". Exit status 0 when none failed.
@@ -18,8 +18,8 @@ usage()
 	  -n          only AF_FERRY: the tests of the old families are left out
 	  -t SECONDS  how long one program may take (900)
 	  -o          only the old families: AF_FERRY need not be there
-	  -s HALF     each test in every second of its variants only: one half of
-	              them with 0, the other with 1
+	  -s I/N      each test in every N-th of its variants only, or in one; with
+	              I = 0 to N - 1 all have their turn
 	  -v          also show what passed in detail
 	END
 }
@@ -37,8 +37,8 @@ while getopts hl:nos:t:v option; do
 	n) export FT_FERRY_ONLY=1 ;;
 	o) old_only=1 ;;
 	s)
-		[[ $OPTARG == [01] ]] || { usage >&2; exit 2; }
-		export FT_HALF=$OPTARG
+		[[ $OPTARG =~ ^[0-9]{1,3}/[1-9][0-9]?$ ]] || { usage >&2; exit 2; }
+		export FT_SHARE=$OPTARG
 		;;
 	t) limit=$OPTARG ;;
 	v) verbose=1 ;;
@@ -115,7 +115,7 @@ times=()
 echo "KTAP version 1"
 echo "1..${#programs[@]}"
 echo "# kernel $(uname -r)"
-[[ -z ${FT_HALF:-} ]] || echo "# each test in every second of its variants, half $FT_HALF"
+[[ -z ${FT_SHARE:-} ]] || echo "# a share of each test's variants: $FT_SHARE"
 
 if [[ -z $old_only ]] && ! have_ferry; then
 	echo "Bail out! AF_FERRY is not there: load ferry.ko, or say -o"

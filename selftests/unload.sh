@@ -185,15 +185,15 @@ faults_for_all()
 	done
 }
 
-# Each allocation of the initialisation fails once, or with FT_HALF every second; what
+# Each allocation of the initialisation fails once, or with FT_SHARE every n-th; what
 # was done until then is undone, down to the last cache. Where the module can do without,
 # it works.
 loading_fails()
 {
 	perl -e '
 	my ($file, $name, $options, $failed) = ($ARGV[0], "ferry", "", 0);
-	my $step = defined $ENV{FT_HALF} ? 2 : 1;
-	my $n = -($ENV{FT_HALF} // 0);
+	my ($share, $step) = split("/", $ENV{FT_SHARE} // "0/1");
+	my $n = -($share % $step);
 	open(my $module, "<", $file) or die;
 
 	sub quit { print "# allocation $n: @_\n"; exit 1 }

@@ -104,13 +104,13 @@ programs_for() {
 	esac
 }
 
-# Not all kernels have to run each test in all its variants: which half of them, changes
-# from commit to commit.
-half() {
-	local commits
+# Not all kernels have to run each test in all its variants: which of them, changes from
+# commit to commit.
+share() {
+	local commits of=4
 
 	commits=$(git -C "$top" rev-list --count HEAD 2>/dev/null || echo 0)
-	echo $((commits % 2))
+	echo "$((commits % of))/$of"
 }
 
 check_kernel() {
@@ -119,7 +119,7 @@ check_kernel() {
 	mapfile -t programs < <(programs_for "$release")
 	case $release in
 	"${releases[0]}") options=() ;;
-	6.1.*) options+=(-s "$(half)") ;;
+	6.1.*) options+=(-s "$(share)") ;;
 	esac
 	step "Linux $release"
 	try "module builds for $release" \
@@ -153,13 +153,13 @@ check_kernel() {
 
 # A process costs a second there; check-debug.sh alone runs all.
 check_debug() {
-	local status=0 sum='' programs half
+	local status=0 sum='' programs share
 
-	half=$(half)
-	step "the debug kernel (half $half)"
+	share=$(share)
+	step "the debug kernel (share $share)"
 	mapfile -t programs < <(programs_for_debug)
 	FERRY_TIMEOUT=${FERRY_TIMEOUT:-5000} \
-		"$top/tools/check-debug.sh" -n -s "$half" "${programs[@]}" |
+		"$top/tools/check-debug.sh" -n -s "$share" "${programs[@]}" |
 		tee "$log" || status=$?
 	tally || :
 	((status == 0)) || [[ $sum =~ \ [1-9][0-9]*\ failed ]] ||
