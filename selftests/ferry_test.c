@@ -13,11 +13,25 @@
 
 void *ft_wild = (void *)16;
 
-bool ft_left_out(const char *variant)
+bool ft_share(const char *share, int *which, int *of)
 {
+	char end;
+
+	return sscanf(share, "%d/%d%c", which, of, &end) == 2 && *which >= 0 && *of >= 1;
+}
+
+bool ft_left_out(const char *variant, int *old)
+{
+	int which, of;
+
 	if (!strncmp(variant, "UNIX", 4) || !strncmp(variant, "TCP", 3) ||
-	    !strncmp(variant, "UDP", 3))
-		return getenv("FT_FERRY_ONLY");
+	    !strncmp(variant, "UDP", 3)) {
+		const char *share = getenv("FT_OLD_SHARE");
+
+		return getenv("FT_FERRY_ONLY") ||
+		       (share && ft_share(share, &which, &of) &&
+			(*old)++ % of != which % of);
+	}
 	/* What differs from IPv6 is TCP's and UDP's, and hosts take long there. */
 	return !strcmp(variant, "FERRY_ipv4") && ft_checks_itself();
 }

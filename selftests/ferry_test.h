@@ -293,11 +293,15 @@ do {									\
 		     (_domain), (_type));				\
 } while (0)
 
+/* Takes "I/N" apart, which of how many shares; false if it is something else. */
+bool ft_share(const char *share, int *which, int *of);
+
 /*
  * Is a variant of this name not to be run? Those of the old families with FT_FERRY_ONLY,
- * and IPv4 on a kernel that checks itself.
+ * or with FT_OLD_SHARE=I/N all but every N-th, which are counted in @old; and IPv4 on a
+ * kernel that checks itself.
  */
-bool ft_left_out(const char *variant);
+bool ft_left_out(const char *variant, int *old);
 
 /*
  * Before test_harness_run(). The 30 seconds that the harness gives a test are too few on
@@ -310,15 +314,16 @@ do {									\
 	struct __fixture_variant_metadata **v;				\
 	struct __fixture_metadata *f;					\
 	struct __test_metadata *t;					\
-	int out;							\
+	int out, old;							\
 									\
 	for (f = __fixture_list; f; f = f->next) {			\
 		for (t = f->tests; t; t = t->next)			\
 			if (t->timeout < FT_SLOW_S)			\
 				t->timeout = FT_SLOW_S;			\
 		out = 0;						\
+		old = 0;						\
 		for (v = &f->variant; *v;) {				\
-			if (ft_left_out((*v)->name)) {			\
+			if (ft_left_out((*v)->name, &old)) {			\
 				*v = (*v)->next;			\
 				out++;					\
 			} else {					\
@@ -352,7 +357,7 @@ do {									\
 									\
 	if (!_share || (_argc) > 1)					\
 		break;							\
-	if (sscanf(_share, "%d/%d", &_turn, &_of) != 2 || _of < 1) {	\
+	if (!ft_share(_share, &_turn, &_of)) {				\
 		puts("Bail out! FT_SHARE is not I/N");			\
 		return KSFT_FAIL;					\
 	}								\

@@ -9,7 +9,7 @@ set -euo pipefail
 usage()
 {
 	cat <<-END
-	usage: run.sh [-l LOGDIR] [-t SECONDS] [-n | -o] [-s I/N] [-v] [PROGRAM...]
+	usage: run.sh [-l LOGDIR] [-t SECONDS] [-n | -o] [-s I/N] [-S I/N] [-v] [PROGRAM...]
 
 	Runs the programs named (default: all) and ends with one line,
 	"N passed, N failed, N skipped". Exit status 0 when none failed.
@@ -20,6 +20,7 @@ usage()
 	  -o          only the old families: AF_FERRY need not be there
 	  -s I/N      each test in every N-th of its variants only, or in one; with
 	              I = 0 to N - 1 all have their turn
+	  -S I/N      every N-th variant of the old families only
 	  -v          also show what passed in detail
 	END
 }
@@ -30,15 +31,16 @@ logdir=
 old_only=
 verbose=
 
-while getopts hl:nos:t:v option; do
+while getopts hl:nos:S:t:v option; do
 	case $option in
 	h) usage; exit 0 ;;
 	l) logdir=$OPTARG ;;
 	n) export FT_FERRY_ONLY=1 ;;
 	o) old_only=1 ;;
-	s)
+	s | S)
 		[[ $OPTARG =~ ^[0-9]{1,3}/[1-9][0-9]?$ ]] || { usage >&2; exit 2; }
-		export FT_SHARE=$OPTARG
+		[[ $option == S ]] || export FT_SHARE=$OPTARG
+		[[ $option == s ]] || export FT_OLD_SHARE=$OPTARG
 		;;
 	t) limit=$OPTARG ;;
 	v) verbose=1 ;;
@@ -115,6 +117,7 @@ times=()
 echo "KTAP version 1"
 echo "1..${#programs[@]}"
 echo "# kernel $(uname -r)"
+[[ -z ${FT_OLD_SHARE:-} ]] || echo "# a share of the old families' variants: $FT_OLD_SHARE"
 [[ -z ${FT_SHARE:-} ]] || echo "# a share of each test's variants: $FT_SHARE"
 
 if [[ -z $old_only ]] && ! have_ferry; then

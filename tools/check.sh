@@ -118,7 +118,7 @@ check_kernel() {
 
 	mapfile -t programs < <(programs_for "$release")
 	case $release in
-	"${releases[0]}") options=() ;;
+	"${releases[0]}") options=(-S "$(share)") ;;
 	6.1.*) options+=(-s "$(share)") ;;
 	esac
 	step "Linux $release"
