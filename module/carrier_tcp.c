@@ -223,7 +223,10 @@ static void ferry_tcp_data_ready(struct sock *csk)
 		if (tcp->attached) {
 			ferry_carrier_learn(tcp->sk);
 			if (ferry_tcp_framed(tcp)) {
-				ferry_tcp_input(tcp);
+				if (ferry_frames_defer(&tcp->frames, csk))
+					ferry_wake_taker(tcp->sk);
+				else
+					ferry_tcp_input(tcp);
 			} else {
 				ferry_tcp_urgent(tcp);
 				ferry_wake_reader(tcp->sk);
@@ -923,6 +926,32 @@ void ferry_tcp_resume(struct sock *sk)
 	WRITE_ONCE(tcp->frames.paused, 0);
 	ferry_tcp_input(tcp);
 	release_sock(csk);
+}
+
+/**
+ * ferry_tcp_sleep() - a reader is about to sleep until there is a record
+ * @sk: as for ferry_tcp_frames(), the socket itself
+ *
+ * It is in the queue of those who wait before it looks at ferry_tcp_waits(), and calls
+ * ferry_tcp_slept() whatever it was woken by.
+ */
+void ferry_tcp_sleep(struct sock *sk)
+{
+	atomic_inc(&ferry_tcp_frames(ferry_sk(sk)->carrier)->sleepers);
+}
+
+/* ferry_tcp_slept() - it does not sleep: what was left to it is taken */
+void ferry_tcp_slept(struct sock *sk)
+{
+	atomic_dec(&ferry_tcp_frames(ferry_sk(sk)->carrier)->sleepers);
+	/* Has a barrier. */
+	ferry_tcp_read(sk);
+}
+
+/* ferry_tcp_waits() - is there something that was left at TCP? */
+bool ferry_tcp_waits(const struct sock *sk)
+{
+	return ferry_frames_resumable(ferry_tcp_frames(ferry_sk(sk)->carrier), sk);
 }
 
 /**

@@ -139,6 +139,48 @@ bool ferry_frames_resumable(const struct ferry_frames *fr, const struct sock *sk
 	       2 * (u32)atomic_read(&sk->sk_rmem_alloc) <= ferry_frames_limit(sk);
 }
 
+/**
+ * ferry_frames_defer() - leave a record to a reader that sleeps until there is one
+ * @fr: the connection
+ * @csk: TCP's socket, to which something came
+ *
+ * What is taken at once TCP acknowledges at once, each record, and it is work done in
+ * the sender's time. Readers take all that has come until they run, and that is
+ * acknowledged together. Only a record that is there whole is worth to be woken for.
+ *
+ * Context: any; TCP's lock is held.
+ * Return: true if it is left: one of the sleepers is to be woken.
+ */
+bool ferry_frames_defer(struct ferry_frames *fr, struct sock *csk)
+{
+	const struct sk_buff *skb;
+	__be32 header;
+	u32 off, len;
+
+	sock_owned_by_me(csk);
+
+	if (!atomic_read(&fr->sleepers) || fr->have || READ_ONCE(fr->paused))
+		return false;
+	skb = skb_peek(&csk->sk_receive_queue);
+	if (!skb)
+		return false;
+	off = tcp_sk(csk)->copied_seq - TCP_SKB_CB(skb)->seq;
+	if (off >= skb->len || skb->len - off < sizeof(header) ||
+	    skb_copy_bits(skb, off, &header, sizeof(header)))
+		return false;
+	len = be32_to_cpu(header) & ~FERRY_FRAME_EOR;
+	if ((u32)tcp_inq(csk) < sizeof(header) + len)
+		return false;
+
+	WRITE_ONCE(fr->paused, 1);
+	/* Pairs with ferry_frames_resumable() of who no longer sleeps. */
+	smp_mb();
+	if (atomic_read(&fr->sleepers))
+		return true;
+	WRITE_ONCE(fr->paused, 0);
+	return false;
+}
+
 /* May the record whose length is known be taken? 0, 1 to wait for room, or an error. */
 static int ferry_frames_admit(struct ferry_input *in)
 {

@@ -20,7 +20,9 @@ struct ferry_frame;
  * @have: bytes of @header
  * @admitted: there is room for the record
  * @paused: there is none, or nobody has accepted the connection: nothing is taken from
- *	TCP until somebody reads. Any context
+ *	TCP until somebody reads. Or a record is left to who sleeps until there is one.
+ *	Any context
+ * @sleepers: how many of those; any context
  * @ended: nothing more will come
  * @broken: it ended because what came was no record: the connection is to be cut
  * @pushing: something is being handed to TCP
@@ -42,6 +44,7 @@ struct ferry_frames {
 	u8			ended;
 	u8			broken;
 	u8			pushing;
+	atomic_t		sleepers;
 	struct ferry_frame	*rest;
 	u32			unsent;
 	struct page_frag	pages;
@@ -51,6 +54,7 @@ void ferry_frames_free(struct ferry_frames *fr);
 int ferry_frames_input(struct ferry_frames *fr, struct sock *sk, struct sock *csk);
 void ferry_frames_end(struct ferry_frames *fr, struct sock *sk, struct sock *csk);
 bool ferry_frames_resumable(const struct ferry_frames *fr, const struct sock *sk);
+bool ferry_frames_defer(struct ferry_frames *fr, struct sock *csk);
 bool ferry_frame_eor(const struct sk_buff *skb);
 struct ferry_frame *ferry_frame_make(struct ferry_frames *fr, struct sock *sk,
 				     struct msghdr *msg, size_t len);

@@ -89,6 +89,23 @@ void ferry_wake_next(struct sock *sk)
 }
 
 /**
+ * ferry_wake_taker() - a record from another host waits for one of those who block
+ * @sk: receiver
+ *
+ * Others are told when it has been taken.
+ */
+void ferry_wake_taker(struct sock *sk)
+{
+	struct socket_wq *wq;
+
+	rcu_read_lock();
+	wq = rcu_dereference(sk->sk_wq);
+	if (skwq_has_sleeper(wq))
+		wake_up_interruptible_sync_poll(&wq->wait, EPOLLMSG);
+	rcu_read_unlock();
+}
+
+/**
  * ferry_wake_stream() - bytes arrived at a byte stream that somebody watches
  * @sk: receiver
  * @peer: who sends to it

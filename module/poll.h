@@ -12,6 +12,7 @@ bool ferry_readable(struct sock *sk, const struct sock *peer);
 bool ferry_ask_space(struct sock *sk, struct sock *peer, u32 need);
 void ferry_wake_reader(struct sock *sk);
 void ferry_wake_next(struct sock *sk);
+void ferry_wake_taker(struct sock *sk);
 void ferry_wake_stream(struct sock *sk, struct sock *peer);
 void ferry_wake_writer(struct sock *sk, struct sock *peer);
 void ferry_wake_space(struct sock *sk);

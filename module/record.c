@@ -1165,6 +1165,7 @@ static bool ferry_record_settled(struct sock *sk, struct sock *peer,
 {
 	ferry_ask_data(sk);
 	return ferry_record_came(sk, view) ||
+	       (unlikely(ferry_remote(sk)) && ferry_tcp_waits(sk)) ||
 	       READ_ONCE(sk->sk_err) ||
 	       (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
 	       (peer && ferry_recv_closed(sk, peer));
@@ -1206,7 +1207,7 @@ static int ferry_record_sleep(struct sock *sk, struct sock *peer,
 static int ferry_record_wait(struct sock *sk, struct sock *peer,
 			     const struct ferry_view *view, bool peek, long *timeo)
 {
-	bool closed;
+	bool closed, remote;
 	int err;
 
 	/* What another host sent may still lie at TCP, while another reads the last. */
@@ -1237,7 +1238,12 @@ static int ferry_record_wait(struct sock *sk, struct sock *peer,
 	if (!*timeo)
 		return -EAGAIN;
 
+	remote = ferry_remote(sk);
+	if (unlikely(remote))
+		ferry_tcp_sleep(sk);
 	err = ferry_record_sleep(sk, peer, view, peek, timeo);
+	if (unlikely(remote))
+		ferry_tcp_slept(sk);
 	return err ? err : 1;
 }
 

@@ -562,6 +562,82 @@ TEST_F_TIMEOUT(remote_seqpacket, E01_blocked_waiters, FT_SLOW_S)
 }
 
 /* Every record is an event, though it was readable already. */
+/* What is left to a reader that sleeps, others hear of as soon as it has been taken. */
+TEST_F_TIMEOUT(remote_seqpacket, E01_poll_beside_a_sleeping_reader, FT_SLOW_S)
+{
+	struct ft_call reader = { .fn = ft_do_recv, .len = 8 };
+	struct ft_call poller = { .fn = ft_do_poll, .events = POLLIN };
+	char first[8], second[8];
+	int i;
+
+	CONNECT();
+	reader.fd = self->b;
+	reader.buf = first;
+	poller.fd = self->b;
+	for (i = 0; i < 20; i++) {
+		ASSERT_EQ(0, ft_start(&reader));
+		ASSERT_TRUE(ft_blocked(&reader));
+		ASSERT_EQ(0, ft_start(&poller));
+		ASSERT_TRUE(ft_blocked(&poller));
+		ASSERT_EQ(1, send(self->a, "1", 1, 0));
+		ASSERT_EQ(2, send(self->a, "22", 2, 0));
+		ft_join(&reader);
+		ft_join(&poller);
+		EXPECT_EQ(1, reader.ret);
+		EXPECT_EQ(1, poller.ret);
+		EXPECT_EQ(2, recv(self->b, second, sizeof(second), 0));
+		reader.done = 0;
+		poller.done = 0;
+	}
+}
+
+TEST_F_TIMEOUT(remote_seqpacket, X03_each_sleeping_reader_gets_one, FT_SLOW_S)
+{
+	struct ft_call reader[4];
+	char buf[4][8];
+	int i, round;
+
+	CONNECT();
+	for (round = 0; round < 10; round++) {
+		memset(reader, 0, sizeof(reader));
+		for (i = 0; i < 4; i++) {
+			reader[i].fn = ft_do_recv;
+			reader[i].fd = self->b;
+			reader[i].buf = buf[i];
+			reader[i].len = sizeof(buf[i]);
+			ASSERT_EQ(0, ft_start(&reader[i]));
+			ASSERT_TRUE(ft_blocked(&reader[i]));
+		}
+		for (i = 0; i < 4; i++)
+			ASSERT_EQ(2, send(self->a, "xy", 2, 0));
+		for (i = 0; i < 4; i++) {
+			ft_join(&reader[i]);
+			EXPECT_EQ(2, reader[i].ret);
+		}
+		EXPECT_ERR(EAGAIN, recv(self->b, buf[0], 8, MSG_DONTWAIT));
+	}
+}
+
+/* A record that came before the connection was cut is read before that is told. */
+TEST_F_TIMEOUT(remote_seqpacket, S01_record_then_reset_to_a_sleeping_reader, FT_SLOW_S)
+{
+	struct ft_call reader = { .fn = ft_do_recv, .len = 8 };
+	struct linger cut = { .l_onoff = 1 };
+	char buf[8];
+
+	CONNECT();
+	reader.fd = self->b;
+	reader.buf = buf;
+	ASSERT_EQ(0, ft_start(&reader));
+	ASSERT_TRUE(ft_blocked(&reader));
+	ASSERT_EQ(4, send(self->a, "last", 4, 0));
+	ASSERT_EQ(0, setsockopt(self->a, SOL_SOCKET, SO_LINGER, &cut, sizeof(cut)));
+	ft_close(&self->a);
+	ft_join(&reader);
+	EXPECT_EQ(4, reader.ret);
+	EXPECT_ERR(ECONNRESET, recv(self->b, buf, sizeof(buf), 0));
+}
+
 TEST_F_TIMEOUT(remote_seqpacket, F09_edges, FT_SLOW_S)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
