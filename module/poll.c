@@ -92,17 +92,11 @@ void ferry_wake_next(struct sock *sk)
  * ferry_wake_taker() - a record from another host waits for one of those who block
  * @sk: receiver
  *
- * Others are told when it has been taken.
+ * Who polls is told when it has been taken: the key is one that nobody polls for.
  */
 void ferry_wake_taker(struct sock *sk)
 {
-	struct socket_wq *wq;
-
-	rcu_read_lock();
-	wq = rcu_dereference(sk->sk_wq);
-	if (skwq_has_sleeper(wq))
-		wake_up_interruptible_sync_poll(&wq->wait, EPOLLMSG);
-	rcu_read_unlock();
+	ferry_wake_sleepers(sk, EPOLLMSG);
 }
 
 /**

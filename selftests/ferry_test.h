@@ -323,7 +323,7 @@ do {									\
 		out = 0;						\
 		old = 0;						\
 		for (v = &f->variant; *v;) {				\
-			if (ft_left_out((*v)->name, &old)) {			\
+			if (ft_left_out((*v)->name, &old)) {		\
 				*v = (*v)->next;			\
 				out++;					\
 			} else {					\

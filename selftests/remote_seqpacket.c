@@ -561,7 +561,6 @@ TEST_F_TIMEOUT(remote_seqpacket, E01_blocked_waiters, FT_SLOW_S)
 	}
 }
 
-/* Every record is an event, though it was readable already. */
 /* What is left to a reader that sleeps, others hear of as soon as it has been taken. */
 TEST_F_TIMEOUT(remote_seqpacket, E01_poll_beside_a_sleeping_reader, FT_SLOW_S)
 {
@@ -623,13 +622,20 @@ TEST_F_TIMEOUT(remote_seqpacket, S01_record_then_reset_to_a_sleeping_reader, FT_
 {
 	struct ft_call reader = { .fn = ft_do_recv, .len = 8 };
 	struct linger cut = { .l_onoff = 1 };
+	struct sched_param first = { .sched_priority = 1 };
+	cpu_set_t cpus;
 	char buf[8];
 
 	CONNECT();
 	reader.fd = self->b;
 	reader.buf = buf;
+	/* On the same processor, where the reader runs when both have come. */
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpus), &cpus));
 	ASSERT_EQ(0, ft_start(&reader));
 	ASSERT_TRUE(ft_blocked(&reader));
+	ASSERT_EQ(0, sched_setscheduler(0, SCHED_FIFO, &first));
 	ASSERT_EQ(4, send(self->a, "last", 4, 0));
 	ASSERT_EQ(0, setsockopt(self->a, SOL_SOCKET, SO_LINGER, &cut, sizeof(cut)));
 	ft_close(&self->a);
@@ -638,6 +644,7 @@ TEST_F_TIMEOUT(remote_seqpacket, S01_record_then_reset_to_a_sleeping_reader, FT_
 	EXPECT_ERR(ECONNRESET, recv(self->b, buf, sizeof(buf), 0));
 }
 
+/* Every record is an event, though it was readable already. */
 TEST_F_TIMEOUT(remote_seqpacket, F09_edges, FT_SLOW_S)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
