@@ -73,7 +73,7 @@ is()
 	[[ $1 == "$2" ]] || note "'$1' instead of '$2'"
 }
 
-# there NAME...: waits until ferry ss has a socket of that name.
+# there ARGUMENT...: waits until ferry ss shows a socket: -l NAME for one to connect to.
 there()
 {
 	until "$ferry" ss "$@" > /dev/null 2>&1; do
@@ -150,9 +150,19 @@ gone()
 	done
 }
 
+# Ends a test's process group when it has had its time, and says what ran then. Reading
+# the own end of a pipe waits without a process more.
+watchdog()
+{
+	read -r -t 240 -u 9 9<> "$work/watchdog" || :
+	echo "# stopped after 240 s, in:"
+	ps -o pid,wchan:24,args -p "$(pgrep -d , -g "$1")" | sed 's/^/# /'
+	kill -KILL -- "-$1"
+}
+
 run_tests()
 {
-	local test number=0 failures=0 status result start reason
+	local test number=0 failures=0 status result start reason pid
 
 	[[ -x $built ]] || skip_all "the command is not built (make tools)"
 	umask 022
@@ -163,6 +173,7 @@ run_tests()
 	ferry=$work/ferry
 	cp "$built" "$(dirname "$built")/libferry-preload.so" \
 		"$(dirname "$built")/../bench/ferry-bench" "$work"
+	mkfifo "$work/watchdog"
 
 	(($# == 0)) || tests=("$@")
 	echo "TAP version 13"
@@ -170,15 +181,19 @@ run_tests()
 	for test in "${tests[@]}"; do
 		number=$((number + 1))
 		start=${EPOCHREALTIME/./}
-		find "$work" -mindepth 1 ! -name ferry ! -name ferry-bench ! -name libferry-preload.so -delete
+		find "$work" -mindepth 1 ! -name ferry ! -name ferry-bench ! -name libferry-preload.so \
+			! -name watchdog -delete
 		status=0
 		# Not a part of a condition, where errexit would not hold; a process
 		# group, of which nobody outlives the test, however it ended.
 		set -m
 		(set +m; run_test "$test") < /dev/null 2> "$work/stderr" &
+		pid=$!
+		watchdog "$pid" &
+		disown
 		set +m
-		wait $! || status=$?
-		kill -KILL -- -$! 2> /dev/null || :
+		wait "$pid" || status=$?
+		kill -KILL -- "-$pid" -$! 2> /dev/null || :
 		if ((status == 0)) && ! gone; then
 			echo "# sockets are left:"
 			sed 's/^/# /' /proc/net/ferry
