@@ -164,7 +164,7 @@ F05_exit_status_of_the_command()
 	try 0 "$ferry" connect --wait 60 status < /dev/null
 	ends "$pid" 137
 	"$ferry" listen -e cat status & pid=$!
-	there status
+	there -l status
 	try 3 "$ferry" connect --exec 'exit 3' status
 	ends "$pid" 0
 }
@@ -204,7 +204,7 @@ O35_names_are_shared_by_reuseport()
 	local one two
 
 	"$ferry" listen -ke 'echo one' --reuseport shared & one=$!
-	there --listening shared
+	there -l shared
 	"$ferry" listen -ke 'echo two' --reuseport shared & two=$!
 	until (($("$ferry" ss -Hl shared | wc -l) == 2)); do
 		:
@@ -224,12 +224,12 @@ X02_mode_lets_others_in()
 
 	umask 022
 	"$ferry" listen -ke cat shut & pid=$!
-	there shut
+	there -l shut
 	try 5 as_nobody "$ferry" connect shut < /dev/null
 	one_line "*shut does not let you in*mode"
 	kill "$pid"
 	"$ferry" listen -ke cat --mode 0622 open & pid=$!
-	there open
+	there -l open
 	try 0 as_nobody "$ferry" connect open <<< hello
 	is "$out" hello
 	try 0 "$ferry" ss -He open
@@ -254,12 +254,12 @@ X01_descriptors_are_passed_and_told()
 	grep -q "received a descriptor: file $work/passed, read only, 6 bytes" "$work/told"
 	grep -q "received a descriptor: character device /dev/null" "$work/told"
 	"$ferry" listen -e cat pass & pid=$!
-	there pass
+	there -l pass
 	try 1 "$ferry" connect --pass "$work/passed" pass < /dev/null
 	one_line "*there is no message for $work/passed to go with"
 	ends "$pid" 0
 	"$ferry" listen -e cat pass & pid=$!
-	there pass
+	there -l pass
 	try 1 "$ferry" send --pass /nonexistent -M x pass
 	one_line "*cannot open /nonexistent: No such file*"
 	ends "$pid" 0

@@ -96,12 +96,12 @@ S01_the_other_end_closes()
 
 	head -c 1000000 /dev/zero > "$work/in"
 	"$ferry" listen --exec true closes & pid=$!
-	there closes
+	there -l closes
 	try 1 "$ferry" send closes < "$work/in"
 	one_line "ferry send: the other end *closed*"
 	ends "$pid" 0
 	"$ferry" listen --exec true closes & pid=$!
-	there closes
+	there -l closes
 	try 1 "$ferry" connect closes < "$work/in"
 	one_line "ferry connect: the other end *closed*"
 	ends "$pid" 0
@@ -117,7 +117,7 @@ S01_the_other_end_leaves_something_unread()
 		mkfifo "$work/open"
 		"$ferry" listen -t "$type" --exec "read -r line < '$work/close'" unread & pid=$!
 		mkfifo "$work/close"
-		there --listening unread
+		there -l unread
 		"$ferry" connect -t "$type" unread < "$work/open" 2> "$work/log" & client=$!
 		exec {open}> "$work/open"
 		echo text >&"$open"
@@ -190,7 +190,7 @@ X06_interrupted_in_the_middle()
 	done
 	# What is ignored stays so.
 	(trap '' INT; exec "$ferry" recv ignored > "$work/partial") & pid=$!
-	there ignored
+	there -l ignored
 	kill -INT "$pid"
 	try 0 "$ferry" send -M text ignored
 	ends "$pid" 0
@@ -244,7 +244,7 @@ X06_no_progress_without_a_terminal()
 
 	mkfifo "$work/slow"
 	"$ferry" recv quiet > "$work/copy" & pid=$!
-	there quiet
+	there -l quiet
 	(printf 1; sleep 2; printf 2) > "$work/slow" &
 	try 0 "$ferry" send --size 1 quiet < "$work/slow"
 	is "$err" ""

@@ -215,7 +215,7 @@ P05_doctor()
 	local pid
 
 	"$ferry" listen doctored & pid=$!
-	there doctored
+	there -l doctored
 	try 0 "$ferry" doctor
 	[[ ${out##*$'\n'} == "all is well" ]] || note "said: $out"
 	[[ $out == *"AF_FERRY works"* && $out =~ ok\ +names\ +1\ sockets ]] || note "said: $out"
@@ -282,7 +282,7 @@ P05_completion()
 	local pid
 
 	"$ferry" listen complete/me & pid=$!
-	there complete/me
+	there -l complete/me
 	is "$(complete_words ferry re)" recv
 	is "$(complete_words ferry send --t)" --type
 	is "$(complete_words ferry connect --type s)" "stream seqpacket"
