@@ -30,17 +30,17 @@ seconds_of_programs() {
 }
 
 # tally: adds what the last sum in the log says to ours, and notes what failed
-# there: the last lines that a selftest said before, of a gate and of the machine
+# there: the last lines that a selftest said before, of a program, a gate and the machine
 # the first ones after. Without a sum it fails, and notes which program was the
 # last, how long the others took, and what the machine had to say.
 tally() {
 	local lines
 
 	mapfile -t lines < <(awk '
-		/^ *# [a-z0-9_]+\.[ch]:[0-9]+:/ { said[n++] = $0 }
+		/^ +# / { said[n++] = $0 }
 		/^ *ok / { n = 0 }
 		/^ok / { more = 0 }
-		/^# (vm: |status |[^ ]+:[0-9]+:|.*(Oops|BUG|WARNING|RIP|panic))/ && more-- > 0
+		/^# ([0-9]+ passed|vm: |status |[^ ]+:[0-9]+:|.*(Oops|BUG|WARNING|RIP|panic))/ && more-- > 0
 		/^ *not ok / {
 			print $0
 			for (i = n > 8 ? n - 8 : 0; i < n; i++)
